@@ -1,0 +1,113 @@
+/*
+ * The machine: what a board builds and everything else hangs from. There is one per process, but nothing relies on
+ * that: every function gets the machine, device or vCPU it works on.
+ *
+ * The machine lock guards device state and the region tree. vCPU threads do not hold it in guest code.
+ */
+#ifndef CORE_MACHINE_H
+#define CORE_MACHINE_H
+
+#include <glib.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/clock.h"
+#include "core/cpu.h"
+#include "core/irq.h"
+#include "core/region.h"
+
+struct accel_ops;
+struct device;
+struct board;
+struct chardev;
+
+/* What the command line asked for, resolved. Filled by main/, read by boards. Strings belong to main/. */
+struct machine_spec {
+    const struct board *board;
+    const char *cpu_model;          /* as given after -cpu: "model,+feat,..." ; NULL: the board's default */
+    unsigned cpus, max_cpus, sockets, dies, cores, threads;
+    uint64_t ram_size;              /* bytes */
+    const char *kernel, *initrd, *append, *firmware, *dtb;
+    const char *name, *uuid;
+    struct chardev *serial[4];      /* NULL: none */
+    bool acpi, hpet, graphics;
+    int64_t rtc_offset_ns;          /* added to the host clock; -rtc base= */
+    bool rtc_localtime;
+    struct options *machine_options;
+};
+
+enum run_state { RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN, RUN_GUEST_PANIC };
+
+enum shutdown_cause { SHUTDOWN_NONE, SHUTDOWN_GUEST, SHUTDOWN_GUEST_RESET, SHUTDOWN_TRIPLE_FAULT, SHUTDOWN_HOST_QUIT, SHUTDOWN_SIGNAL };
+
+struct machine {
+    struct machine_spec spec;
+    const struct accel_ops *accel;
+    void *accel_data;
+
+    struct machine_priv *priv;      /* core/machine.c */
+
+    struct address_space memory, io;
+    struct region memory_root, io_root;
+    GPtrArray *ram;                 /* struct ram_block * */
+    struct ram_block *main_ram;
+    uint64_t ram_pages;             /* RAM page numbers handed out so far */
+
+    unsigned n_cpus;
+    struct cpu **cpus;
+
+    GPtrArray *devices;             /* struct device *, in order of addition */
+    GPtrArray *reset_hooks;         /* struct reset_hook *: loaders and boards */
+    struct irq_line power_button;   /* system_powerdown presses it */
+    void *board_data;
+
+    enum run_state state;
+    bool no_reboot, no_shutdown;
+    int exit_status;
+};
+
+struct board {
+    const char *name;               /* "pc-i440fx-7.2" */
+    const char *alias;              /* "pc" */
+    const char *desc;
+    const char *isa;                /* "x86_64" */
+    const char *default_cpu;
+    unsigned max_cpus;
+    uint64_t default_ram;
+    const struct option_desc *options;    /* -machine key=... beyond the common ones */
+    bool (*build)(struct machine *m, GError **err);   /* machine lock held */
+};
+
+struct machine *machine_new(void);
+void machine_free(struct machine *m);
+
+void machine_lock(struct machine *m);
+void machine_unlock(struct machine *m);
+bool machine_locked(struct machine *m);     /* by this thread; for asserts and for as_read() */
+
+/* Runs the board's build, checks, starts the vCPU threads parked. */
+bool machine_build(struct machine *m, GError **err);
+void machine_start(struct machine *m);      /* cont */
+void machine_stop(struct machine *m, enum run_state state);   /* returns when every vCPU is parked; machine lock */
+
+/* Requests, from any thread; carried out by the main loop. */
+void machine_request_reset(struct machine *m, enum shutdown_cause cause);
+void machine_request_shutdown(struct machine *m, enum shutdown_cause cause);
+void machine_request_powerdown(struct machine *m);            /* the power button */
+void machine_request_exit(struct machine *m, int status);     /* isa-debug-exit */
+
+/* Reset functions of boards and loaders, run after the devices' reset, in order. Machine lock. */
+void machine_on_reset(struct machine *m, void (*fn)(void *opaque), void *opaque);
+void machine_reset(struct machine *m);      /* vCPUs parked, machine lock */
+
+/* The main loop: serves fds, timers and requests until the machine ends. Returns the exit status. */
+int machine_run(struct machine *m);
+/* Wakes the main loop (a new timer, a request). Any thread. */
+void machine_wake(struct machine *m);
+
+/* State changes, for monitors. */
+void machine_on_state(struct machine *m, void (*fn)(void *opaque, enum run_state s), void *opaque);
+const char *run_state_name(enum run_state s);
+
+#endif
