@@ -6,6 +6,13 @@
 
 #include "core/cpu.h"
 
+enum tlb_flush {
+    TLB_FLUSH_ALL,             /* everything, global entries too */
+    TLB_FLUSH_NONGLOBAL,       /* all address spaces, not globals */
+    TLB_FLUSH_ASID,            /* one address space, not globals */
+    TLB_FLUSH_PAGE,            /* va in `asid` and in globals */
+};
+
 struct ram_block;
 struct option_desc;
 struct options;
@@ -33,7 +40,32 @@ struct accel_ops {
     /* CLEAN bits were re-armed in this block: hot write entries must go. Returns when they are gone. */
     void (*protect)(struct machine *m, struct ram_block *b, uint64_t offset, uint64_t len);
     void (*stats)(struct machine *m, GString *out);   /* info jit, -d jit-stats */
+
+    /*
+     * Services for the ISA's helpers, on the vCPU's own thread. With the translator they are GPR-only on the usual path and may be called
+     * from helpers that generated code called. An engine that runs no helpers leaves them NULL.
+     *
+     * ld/st: guest virtual memory in an explicit privilege regime; size 1, 2, 4, 8; page crossing handled; st probes all before it writes.
+     * False: *fault says what to raise, nothing was written.
+     */
+    bool (*ld)(struct cpu *c, uint64_t va, unsigned size, unsigned regime, uint64_t *value, struct mmu_fault *fault);
+    bool (*st)(struct cpu *c, uint64_t va, unsigned size, unsigned regime, uint64_t value, struct mmu_fault *fault);
+    /* Host pointer for [va, va+len) inside one page of plain RAM with the rights asked for, or NULL: with fault->vector != MMU_NO_FAULT a fault,
+     * else not plain RAM (MMIO, a code page for writing, crossing): use ld/st. The pointer is good until the helper returns. */
+    void *(*probe)(struct cpu *c, uint64_t va, unsigned len, enum mem_access access, unsigned regime, struct mmu_fault *fault);
+    /* Drops translations of guest virtual addresses. */
+    void (*tlb_flush)(struct cpu *c, enum tlb_flush scope, uint32_t asid, uint64_t va);
+    /* State that the mode key or address context depends on has changed (outside generated code; helpers declare IR_EFF_MODE/CTX instead). */
+    void (*mode_changed)(struct cpu *c);
+    /* A helper raises: the ISA has set its pending exception. Restores pc and flags of the calling instruction, drops the C frames. */
+    void (*unwind)(struct cpu *c) __attribute__((noreturn));
+    /* The same without an exception: the loop runs the instruction again alone, with every other vCPU stopped. */
+    void (*run_exclusive)(struct cpu *c) __attribute__((noreturn));
+    /* pc of the instruction whose helper is running; restores flags into env too. Does not unwind. */
+    void (*sync)(struct cpu *c);
 };
+
+#define MMU_NO_FAULT 0xffffffffu
 
 /* NULL-terminated, set by main/. */
 void accels_set(const struct accel_ops *const *list);
