@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cpu/x86/insn_features.h" /* generated: enum x86_feature, x86_handler, x86_arg */
+#include "cpu/x86/insn_features.h" /* generated: enum x86_feature, enum x86_handler, enum x86_<handler>_arg */
 
 #define X86_INSN_MAX 15 /* longest legal instruction, bytes */
 
@@ -57,7 +57,8 @@ enum x86_opnd_kind {
     X86_OPND_NONE,  /* past the last operand */
     X86_OPND_REG,   /* general register `reg`, low `size` bytes */
     X86_OPND_REG8H, /* ah ch dh bh: bits 8..15 of general register `reg` (reg is 0..3 already; size 1) */
-    X86_OPND_MEM,   /* insn.mem; string operands (seg:rSI, es:rDI, DS:rBX of xlat, DS:rDI of maskmovq) come this way too */
+    X86_OPND_MEM,   /* insn.mem; string operands (seg:rSI, es:rDI; seg:rBX of xlat, to which the
+                       handler adds AL; seg:rDI of maskmovq) come this way too */
     X86_OPND_IMM,   /* insn.imm, already extended to 64 bits as the instruction says; the only or first immediate */
     X86_OPND_IMM2,  /* insn.imm2: second immediate (enter, extrq) */
     X86_OPND_REL,   /* branch displacement in insn.imm, sign-extended; target = end of instruction + imm, then cut to opsize */
@@ -117,7 +118,7 @@ enum x86_map {
 }; /* x87 (D8..DF) lies in map 0 */
 
 /* Mandatory prefix of a row. */
-enum x86_row_prefix { X86_RP_ANY, X86_RP_NP, X86_RP_66, X86_RP_F3, X86_RP_F2 };
+enum x86_row_prefix { X86_RP_ANY, X86_RP_NP, X86_RP_66, X86_RP_F3, X86_RP_F2, X86_RP_N6 /* none or 66 */ };
 
 enum x86_row_mode { X86_ROW_ALL, X86_ROW_NO64, X86_ROW_ONLY64 };
 
@@ -138,7 +139,6 @@ enum x86_row_mark {
     X86_ROW_SHIFT = 1 << 12,   /* test hint: flags unchanged if the (masked) count is 0; undefined bits depend on the count */
     X86_ROW_FPEXC = 1 << 13,   /* may raise a numeric exception: #XM (vec) or #MF (x87) */
     X86_ROW_RAND = 1 << 14,    /* test hint: result is not a function of the operands (rdtsc, rdrand, cpuid, sgdt) */
-    X86_ROW_NOREP = 1 << 15,   /* test hint: do not add F2/F3 in random prefixes (another row or a later extension lives there) */
 };
 
 /* One line of insn.def. */
@@ -147,14 +147,15 @@ struct x86_row {
     uint16_t line;    /* in insn.def */
     uint16_t marks;   /* enum x86_row_mark */
     uint8_t handler;  /* enum x86_handler: X86_H_<handler> */
-    uint8_t arg;      /* enum x86_arg: alu(ADD) gives X86_ALU_ADD; rows written "70+cc" carry the condition number; else 0 */
+    uint8_t arg;      /* alu(ADD) gives X86_ALU_ADD of enum x86_alu_arg; rows written "70+cc" have enum x86_cc; else 0 */
     uint8_t need;     /* enum x86_feature; X86_FEAT_NONE = every CPU we model */
     uint8_t modes;    /* enum x86_row_mode */
     uint8_t map;      /* enum x86_map */
     uint8_t opcode;   /* first opcode of the row; insn.opcode has the actual one */
     uint8_t prefix;   /* enum x86_row_prefix */
     uint8_t opnd[4];  /* operand letters, index into the generated list */
-    uint32_t fl_read, fl_written, fl_undef; /* EFLAGS masks; undefined ones are in fl_undef only */
+    /* EFLAGS masks; undefined ones are in fl_undef only. Rows marked SHIFT or STRING *may* write: a count of 0 leaves flags alone. */
+    uint32_t fl_read, fl_written, fl_undef;
 };
 
 struct x86_insn {
@@ -202,8 +203,13 @@ extern const unsigned x86_row_count;
 /* The i'th operand letter of a row as in insn.def ("Ev"), or NULL. */
 const char *x86_row_opnd(const struct x86_row *row, unsigned n);
 
-/* Name of a feature as in insn.def ("SSE2"). */
-const char *x86_feature_row_name(enum x86_feature f);
+/* The %feature lines of insn.def, by enum x86_feature; X86_FEAT_NONE has name "-" and leaf 0. */
+struct x86_feature_bit {
+    const char *name;       /* "SSE2" */
+    uint32_t leaf, subleaf; /* CPUID eax, ecx */
+    uint8_t reg, bit;       /* 0 = eax, ebx, ecx, edx */
+};
+extern const struct x86_feature_bit x86_feature_bits[X86_FEAT_COUNT];
 
 static inline bool x86_insn_rep(const struct x86_insn *i) { return i->prefixes & (X86_PFX_REP | X86_PFX_REPNE); }
 static inline bool x86_insn_lock(const struct x86_insn *i) { return i->prefixes & X86_PFX_LOCK; }
