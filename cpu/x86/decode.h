@@ -22,9 +22,9 @@
 
 enum x86_code_mode { X86_CODE16 = 16, X86_CODE32 = 32, X86_CODE64 = 64 };
 
-/* What x86_decode() returns when it is not a length. */
+/* What x86_decode() returns when it is not a length: all are negative. */
 enum x86_decode_error {
-    X86_DECODE_MORE = 0,      /* `avail` bytes do not hold the whole instruction: fetch more, or fault on the next byte */
+    X86_DECODE_MORE = -3,     /* `avail` bytes do not hold the whole instruction: fetch more, or fault on the next byte */
     X86_DECODE_UD = -1,       /* #UD: no such row, LOCK not allowed here, or not valid in this mode */
     X86_DECODE_TOO_LONG = -2, /* more than 15 bytes: #GP(0) */
 };
