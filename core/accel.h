@@ -35,7 +35,8 @@ struct accel_ops {
     void (*reset)(struct cpu *c);              /* after ops->reset: drop what was derived from state */
     /* [offset,len) of the block was written behind the engine's back and RAM_CODE was set. */
     void (*invalidate)(struct machine *m, struct ram_block *b, uint64_t offset, uint64_t len);
-    /* Guest-physical layout changed: TLBs are stale. */
+    /* Guest-physical layout changed: TLBs are stale. Machine lock; may be called from a vCPU in the middle of an access.
+     * Must not wait. What a vCPU keeps of a flat view (struct flat_range) is void from its next entry into run() on. */
     void (*flush)(struct machine *m);
     /* CLEAN bits were re-armed in this block: hot write entries must go. Returns when they are gone. */
     void (*protect)(struct machine *m, struct ram_block *b, uint64_t offset, uint64_t len);

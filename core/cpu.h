@@ -57,7 +57,7 @@ struct mmu_fault {
 /* What an engine does when guest code cannot go on by itself. */
 enum cpu_exit {
     CPU_EXIT_AGAIN,         /* nothing special: look at requests and go on */
-    CPU_EXIT_HALT,          /* waits for an interrupt */
+    CPU_EXIT_HALT,          /* waits for an interrupt; core sets `halted` */
     CPU_EXIT_RESET,         /* triple fault or the like: machine_request_reset() was called */
     CPU_EXIT_DEBUG,
 };
@@ -74,11 +74,12 @@ struct cpu_ops {
     void (*reset)(struct cpu *c);                       /* RESET; machine lock */
 
     /*
-     * Called on the vCPU's thread between regions, machine lock NOT held, when cpu.request is not 0 or the CPU may
-     * have become interruptible: delivers what can be delivered (INIT, SIPI, SMI, NMI, IRQ), by priority, and leaves the rest.
+     * Called on the vCPU's thread before every accel->run(), machine lock NOT held: clears the request bits that it
+     * deals with (by fetch_and; STOP and WORK are core's), delivers what can be delivered (INIT, SIPI, SMI, NMI, IRQ),
+     * by priority, and remembers the rest in state of its own. May set `halted` (wait for SIPI).
      */
     void (*service)(struct cpu *c);
-    /* True if a halted CPU must wake up. */
+    /* True if a halted CPU must wake up. Machine lock. Core then clears `halted` and calls service(). */
     bool (*wakes)(struct cpu *c);
 
     /* The page walk that TLB fill, debugger and tests share. GPR-only code: no vector registers, no libc.
@@ -114,8 +115,11 @@ struct cpu {
     _Atomic uint32_t request;           /* enum cpu_request; set by any thread, followed by cpu_kick() */
     _Atomic bool halted;                /* waits for ops->wakes() */
     _Atomic bool powered_off;           /* x86 APs before SIPI */
-    bool parked;                        /* has seen CPU_REQ_STOP; machine lock */
-    bool in_exclusive;
+    bool parked;                        /* outside guest code, needs the lock to get back in; machine lock */
+    bool stopped;                       /* parked between two instructions; machine lock */
+    bool quit;                          /* the thread shall end; machine lock */
+    _Atomic bool sleeping;              /* may be waiting on `wake` */
+    _Atomic uint64_t view_epoch;        /* 0: holds no flat view; else the epoch when it last had none (core/region.c) */
     GCond wake;                         /* with the machine lock */
     struct cpu_work *work;              /* machine lock */
     uint64_t icount;                    /* instructions, where counted */
@@ -126,6 +130,9 @@ struct cpu *cpu_new(struct machine *m, const struct cpu_ops *ops, unsigned index
 bool cpu_start(struct cpu *c, GError **err);     /* starts the thread, parked until machine_start() */
 void cpu_free(struct cpu *c);
 
+/* The vCPU whose thread this is, or NULL. Per-CPU devices (LAPIC) find their owner by it during an access. */
+struct cpu *cpu_current(void);
+
 /* Sets request bits and makes the vCPU see them soon, wherever it is (guest code, halted). Any thread. */
 void cpu_request(struct cpu *c, uint32_t bits);
 void cpu_kick(struct cpu *c);
@@ -135,7 +142,8 @@ void cpu_run_on(struct cpu *c, void (*fn)(struct cpu *, void *), void *opaque, b
 
 /*
  * Exclusive section: returns with the machine lock held and every other vCPU outside guest code; they stay out until
- * cpu_exclusive_end(). From a vCPU thread (outside guest code) or the main loop. Not recursive.
+ * cpu_exclusive_end(). From a vCPU thread (outside guest code) or the main loop. Not recursive. A caller that holds the
+ * lock already keeps it at the end, but it is released while waiting.
  */
 void cpu_exclusive_begin(struct machine *m);
 void cpu_exclusive_end(struct machine *m);

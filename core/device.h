@@ -18,6 +18,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "core/clock.h"
+
 struct machine;
 struct device;
 

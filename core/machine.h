@@ -86,9 +86,9 @@ void machine_lock(struct machine *m);
 void machine_unlock(struct machine *m);
 bool machine_locked(struct machine *m);     /* by this thread; for asserts and for as_read() */
 
-/* Runs the board's build, checks, starts the vCPU threads parked. */
+/* Runs the board's build, resets, starts the vCPU threads parked. m->accel is open, m->spec is filled. Lock not held. */
 bool machine_build(struct machine *m, GError **err);
-void machine_start(struct machine *m);      /* cont */
+void machine_start(struct machine *m);      /* cont; machine lock */
 void machine_stop(struct machine *m, enum run_state state);   /* returns when every vCPU is parked; machine lock */
 
 /* Requests, from any thread; carried out by the main loop. */
@@ -96,12 +96,17 @@ void machine_request_reset(struct machine *m, enum shutdown_cause cause);
 void machine_request_shutdown(struct machine *m, enum shutdown_cause cause);
 void machine_request_powerdown(struct machine *m);            /* the power button */
 void machine_request_exit(struct machine *m, int status);     /* isa-debug-exit */
+void machine_request_pause(struct machine *m);                /* machine_stop() by the main loop */
 
 /* Reset functions of boards and loaders, run after the devices' reset, in order. Machine lock. */
 void machine_on_reset(struct machine *m, void (*fn)(void *opaque), void *opaque);
 void machine_reset(struct machine *m);      /* vCPUs parked, machine lock */
 
-/* The main loop: serves fds, timers and requests until the machine ends. Returns the exit status. */
+/*
+ * The main loop: serves fds, timers and requests until the machine ends. Returns the exit status. Works on the default
+ * GLib context and holds the machine lock whenever it is not sleeping, so every GLib source is dispatched under it.
+ * Lock not held by the caller.
+ */
 int machine_run(struct machine *m);
 /* Wakes the main loop (a new timer, a request). Any thread. */
 void machine_wake(struct machine *m);

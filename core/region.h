@@ -56,7 +56,8 @@ struct region {
     struct region *parent;
     uint64_t addr;
     int priority;
-    GList *children;
+    GList *children;           /* by descending priority; of equals the one added last comes first */
+    GList *aliases;            /* alias regions that show this one */
     struct address_space *space;   /* root regions only */
 };
 
@@ -106,8 +107,8 @@ void region_commit(struct machine *m);
 void address_space_init(struct address_space *as, struct machine *m, const char *name, struct region *root);
 void address_space_listen(struct address_space *as, struct region_listener *l);
 
-/* Reading. Any thread; a view stays valid until the reader next passes a quiescent point (vcpu_quiesce()) or,
- * for other threads, while it holds the machine lock. */
+/* Reading. vCPU threads: a view stays valid until accel->run() or ops->service() returns. Other threads: while they
+ * hold the machine lock. */
 const struct flat_view *region_view(struct address_space *as);
 const struct flat_range *region_find(const struct flat_view *v, uint64_t addr);   /* NULL: nothing there */
 
