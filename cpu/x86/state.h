@@ -13,7 +13,7 @@
 
 #include "core/cpu.h"
 #include "cpu/x86/slots.h"
-#include "tcg/env.h"
+#include "tcg/emit.h"
 
 struct x86_segment {
     uint16_t selector;
@@ -72,6 +72,8 @@ struct x86_state {
     uint8_t delivering;                  /* vector */
     uint8_t sipi_vector;
     struct x86_exception exc;
+    bool irq_waits;                      /* the APIC has a vector that IF, shadow or TPR held back: who sets IF leaves by TCG_EXIT_EVENT */
+    uint32_t dr6_pending;                /* debug traps to deliver before the next instruction, as DR6 bits (X86_MODE_EVENT) */
     uint64_t monitor_addr;               /* MONITOR armed on this line; ~0: not armed */
 
     struct tcg_scratch tcg;              /* not architectural */
@@ -80,7 +82,8 @@ struct x86_state {
 _Static_assert(__builtin_offsetof(struct x86_state, gpr) == 64, "slots begin right behind tcg_env");
 
 struct x86_model;
-struct x86_intc;
+struct x86_lapic;
+struct x86_entry;
 
 struct x86_cpu {
     struct cpu cpu;                      /* first */
@@ -88,7 +91,8 @@ struct x86_cpu {
     const struct x86_model *model;
     uint32_t cpuid_feature_words[16];    /* what this CPU offers, by enum x86_feature bit: features[f / 32] bit f % 32 */
     uint32_t apic_id;
-    struct x86_intc *intc;               /* its LAPIC; core/x86_intc.h; NULL: none */
+    struct x86_lapic *lapic;             /* core/x86_intc.h; NULL: none */
+    const struct x86_entry *entry;       /* where a loader wants it to begin after reset; NULL: the reset vector */
 };
 
 static inline struct x86_cpu *x86_of(struct cpu *c) { return (struct x86_cpu *)c; }
