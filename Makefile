@@ -3,7 +3,7 @@
 # Rooms are folders; every *.c in a room is compiled. See README for the targets.
 
 srcdir := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
-B ?= $(srcdir)/build
+B ?= $(if $(filter $(srcdir),$(CURDIR)),build,$(srcdir)/build)
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -28,7 +28,7 @@ endif
 $(B)/config.mak: $(srcdir)/configure $(srcdir)/scripts/deps.table
 	@mkdir -p $(B)
 	@$(if $(WANT_DEPS),$(srcdir)/scripts/install-deps $(DEP_SETS),true)
-	@cd $(B) && { $(if $(CONFIGURE_ARGS),,[ $(B) != $(srcdir)/build ] || cd $(srcdir);) $(srcdir)/configure $(CONFIGURE_ARGS); }
+	@cd $(if $(filter $(srcdir)/build,$(abspath $(B))),$(srcdir),$(B)) && $(srcdir)/configure $(CONFIGURE_ARGS)
 
 # --- rooms ---
 
