@@ -73,31 +73,41 @@ static const char *const size_name[] = { "", "b", "w", "d", "q", "dq", "t", "v",
                                          "ps", "pd", "ss", "sd", "env", "sav" };
 static const char *const size_enum[] = { "0", "b", "w", "d", "q", "dq", "t", "v", "z", "y", "n", "p", "s", "a",
                                          "dq", "dq", "d", "q", "env", "sav" };
+/* Operand letters: register kind and place (decode.h) where the operand is a register or memory, else kind is NULL. */
 static const struct {
     char letter;
     bool uses_modrm;
     int mod; /* implied: 1 memory, 2 register */
+    const char *kind, *place;
+    int mask;    /* of the register number: 7 = REX does not extend it */
+    bool memory; /* ModRM.mod != 3 makes it memory */
 } method[] = {
-    { 'E', true, 0 }, { 'G', true, 0 }, { 'M', true, 1 }, { 'R', true, 0 }, { 'Z', false, 0 }, { 'B', false, 0 },
-    { 'V', true, 0 }, { 'W', true, 0 }, { 'U', true, 2 }, { 'P', true, 0 }, { 'Q', true, 0 },  { 'N', true, 2 },
-    { 'C', true, 0 }, { 'D', true, 0 }, { 'S', true, 0 }, { 'X', false, 0 }, { 'Y', false, 0 }, { 'O', false, 0 },
-    { 'A', false, 0 }, { 'J', false, 0 }, { 'I', false, 0 },
+    { 'E', true, 0, "REG", "RM", 15, true },   { 'G', true, 0, "REG", "REG", 15, false },
+    { 'M', true, 1, "MEM", "RM", 15, true },   { 'R', true, 0, "REG", "RM", 15, false },
+    { 'Z', false, 0, "REG", "OPCODE", 15, false }, { 'B', false, 0, "REG", "VVVV", 15, false },
+    { 'V', true, 0, "XMM", "REG", 15, false }, { 'W', true, 0, "XMM", "RM", 15, true },
+    { 'U', true, 2, "XMM", "RM", 15, false },  { 'P', true, 0, "MMX", "REG", 7, false },
+    { 'Q', true, 0, "MMX", "RM", 7, true },    { 'N', true, 2, "MMX", "RM", 7, false },
+    { 'C', true, 0, NULL, "REG", 15, false },  { 'D', true, 0, NULL, "REG", 15, false },
+    { 'S', true, 0, NULL, "REG", 7, false },   { 'X', false, 0, NULL, "FIXED", 0, false },
+    { 'Y', false, 0, NULL, "FIXED", 0, false }, { 'O', false, 0, NULL, "IMM", 0, false },
+    { 'A', false, 0, NULL, "IMM", 0, false },  { 'J', false, 0, NULL, "IMM", 0, false },
+    { 'I', false, 0, NULL, "IMM", 0, false },
 };
-/* Operands that are whole words: {word, method, size, register}. */
+/* Operands that are whole words: {word, register kind or NULL, method if NULL, size, register}. */
 static const struct {
-    const char *word, *method, *size;
+    const char *word, *kind, *method, *size;
     int reg;
     bool uses_modrm;
 } fixed[] = {
-    { "AL", "GPR", "b", 0, false },  { "AX", "GPR", "w", 0, false },  { "CL", "GPR", "b", 1, false },
-    { "DX", "GPR", "w", 2, false },  { "rAX", "GPR", "v", 0, false }, { "eAX", "GPR", "z", 0, false },
-    { "1", "ONE", "b", 0, false },   { "ST0", "ST0", "t", 0, false }, { "STi", "STI", "t", 0, true },
-    { "XMM0", "XMM0", "dq", 0, false },
-    { "ES", "SEG", "w", 0, false },  { "CS", "SEG", "w", 1, false },  { "SS", "SEG", "w", 2, false },
-    { "DS", "SEG", "w", 3, false },  { "FS", "SEG", "w", 4, false },  { "GS", "SEG", "w", 5, false },
-    { "Bx", "BX", "b", 3, false },   { "Dim", "DI", "0", 7, false },
+    { "AL", "REG", NULL, "b", 0, false },  { "AX", "REG", NULL, "w", 0, false },  { "CL", "REG", NULL, "b", 1, false },
+    { "DX", "REG", NULL, "w", 2, false },  { "rAX", "REG", NULL, "v", 0, false }, { "eAX", "REG", NULL, "z", 0, false },
+    { "ST0", "ST", NULL, "t", 0, false },  { "STi", "ST", NULL, "t", 0, true },   { "XMM0", "XMM", NULL, "dq", 0, false },
+    { "ES", "SEG", NULL, "w", 0, false },  { "CS", "SEG", NULL, "w", 1, false },  { "SS", "SEG", NULL, "w", 2, false },
+    { "DS", "SEG", NULL, "w", 3, false },  { "FS", "SEG", NULL, "w", 4, false },  { "GS", "SEG", NULL, "w", 5, false },
+    { "1", NULL, "ONE", "b", 0, false },   { "Bx", NULL, "BX", "b", 3, false },   { "Dim", NULL, "DI", "0", 7, false },
 };
-static const char *const fixed_methods[] = { "GPR", "ONE", "ST0", "STI", "XMM0", "SEG", "BX", "DI" };
+static const char *const fixed_methods[] = { "ONE", "BX", "DI" };
 static const struct {
     char letter;
     const char *name;
@@ -662,14 +672,15 @@ static void out_row(FILE *f, const struct def *d, const struct row *r)
     }
 }
 
-/* The operand letters: name, method, size of register and memory form, register. */
+/* The operand letters as struct opnd_spec of decode.c. */
 static void out_operands(FILE *f, const struct def *d)
 {
     int k, m, size, mem_size;
 
-    fprintf(f, "enum opnd_method {\n    M_NONE,\n");
+    fprintf(f, "enum opnd_method {\n    M_PLAIN,\n");
     for (k = 0; k < COUNT(method); k++)
-        fprintf(f, "    M_%c,\n", method[k].letter);
+        if (!method[k].kind)
+            fprintf(f, "    M_%c,\n", method[k].letter);
     fprintf(f, "    M_sI,\n");
     for (k = 0; k < COUNT(fixed_methods); k++)
         fprintf(f, "    M_%s,\n", fixed_methods[k]);
@@ -677,16 +688,21 @@ static void out_operands(FILE *f, const struct def *d)
     for (k = 0; k < COUNT(size_enum); k++)
         if (find(size_enum, k, size_enum[k]) < 0)
             fprintf(f, "    Z_%s,\n", size_enum[k]);
-    fprintf(f, "    Z_COUNT,\n};\n\nstruct opnd_spec {\n    const char *name;\n    uint8_t method, size, mem_size, reg;\n};\n\n");
-    fprintf(f, "static const struct opnd_spec opnd_specs[] = {\n    { \"\", M_NONE, Z_0, Z_0, 0 },\n");
+    fprintf(f, "    Z_COUNT,\n};\n\nstatic const struct opnd_spec opnd_specs[] = {\n    { .name = \"\" },\n");
     for (int o = 0; o < d->opnd.count; o++) {
         const char *word = d->opnd.word[o];
-        if (is_fixed(word, &k))
-            fprintf(f, "    { \"%s\", M_%s, Z_%s, Z_%s, %d },\n", word, fixed[k].method, fixed[k].size, fixed[k].size,
-                    fixed[k].reg);
+        if (is_fixed(word, &k) && fixed[k].kind)
+            fprintf(f, "    { \"%s\", M_PLAIN, Z_%s, Z_%s, %d, 7, X86_OPND_%s, X86_AT_%s, 0 },\n", word, fixed[k].size,
+                    fixed[k].size, fixed[k].reg, fixed[k].kind, fixed[k].uses_modrm ? "RM" : "FIXED");
+        else if (is_fixed(word, &k))
+            fprintf(f, "    { \"%s\", M_%s, Z_%s, Z_%s, %d, 7, 0, X86_AT_FIXED, 0 },\n", word, fixed[k].method, fixed[k].size,
+                    fixed[k].size, fixed[k].reg);
+        else if (operand_parse(word, &m, &size, &mem_size) && method[m].kind)
+            fprintf(f, "    { \"%s\", M_PLAIN, Z_%s, Z_%s, 0, %d, X86_OPND_%s, X86_AT_%s, %d },\n", word, size_enum[size],
+                    size_enum[mem_size], method[m].mask, method[m].kind, method[m].place, method[m].memory);
         else if (operand_parse(word, &m, &size, &mem_size))
-            fprintf(f, "    { \"%s\", M_%s%c, Z_%s, Z_%s, 0 },\n", word, *word == 's' ? "s" : "", method[m].letter,
-                    size_enum[size], size_enum[mem_size]);
+            fprintf(f, "    { \"%s\", M_%s%c, Z_%s, Z_%s, 0, %d, 0, X86_AT_%s, 0 },\n", word, *word == 's' ? "s" : "",
+                    method[m].letter, size_enum[size], size_enum[mem_size], method[m].mask, method[m].place);
     }
     fprintf(f, "};\n\n");
 }

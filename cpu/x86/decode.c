@@ -28,6 +28,17 @@ struct opcode_index {
     uint8_t count, kind;
 };
 
+/* An operand letter. */
+struct opnd_spec {
+    const char *name;
+    uint8_t method;         /* M_PLAIN: register or memory, told by the rest; else what operand() switches on */
+    uint8_t size, mem_size; /* Z_...: of the register form, of the memory form */
+    uint8_t reg;            /* number if the opcode implies the register */
+    uint8_t mask;           /* of the register number: 7 = REX does not extend it */
+    uint8_t kind, place;    /* enum x86_opnd_kind of the register form, enum x86_opnd_place */
+    uint8_t memory;         /* 1: may be memory */
+};
+
 #include "cpu/x86/insn_rows.h"
 
 enum { INDEX_NONE, INDEX_PLAIN, INDEX_MODRM, INDEX_GROUP };
@@ -43,13 +54,30 @@ static const uint8_t prefix_kind[256] = {
     [0xf2] = PK_F2,                [0xf3] = PK_F3,                [0x40 ... 0x4f] = PK_REX,
 };
 
-/* Bytes of an operand by size letter and operand size (index 0: 2, 1: 4, 2: 8). n and s depend on the mode instead. */
-static const uint8_t size_bytes[Z_COUNT][3] = {
-    [Z_b] = { 1, 1, 1 },     [Z_w] = { 2, 2, 2 },       [Z_d] = { 4, 4, 4 },  [Z_q] = { 8, 8, 8 },
-    [Z_dq] = { 16, 16, 16 }, [Z_t] = { 10, 10, 10 },    [Z_v] = { 2, 4, 8 },  [Z_z] = { 2, 4, 4 },
-    [Z_p] = { 4, 6, 10 },    [Z_a] = { 4, 8, 0 },       [Z_y] = { 4, 4, 8 },
-    [Z_env] = { 14, 28, 28 }, [Z_sav] = { 94, 108, 108 },
+/* Bytes of an operand by size letter and column: operand size 2, 4, 8; the same with REX.W; these six in 64-bit mode. */
+#define ALL(x) { x, x, x, x, x, x, x, x, x, x, x, x }
+#define BY_OPSIZE(x, y, z) { x, y, z, x, y, z, x, y, z, x, y, z }
+#define BY_MODE(x, y) { x, x, x, x, x, x, y, y, y, y, y, y }
+static const uint8_t size_bytes[Z_COUNT][12] = {
+    [Z_b] = ALL(1),
+    [Z_w] = ALL(2),
+    [Z_d] = ALL(4),
+    [Z_q] = ALL(8),
+    [Z_dq] = ALL(16),
+    [Z_t] = ALL(10),
+    [Z_v] = BY_OPSIZE(2, 4, 8),
+    [Z_z] = BY_OPSIZE(2, 4, 4),
+    [Z_p] = BY_OPSIZE(4, 6, 10),
+    [Z_a] = BY_OPSIZE(4, 8, 0),
+    [Z_env] = BY_OPSIZE(14, 28, 28),
+    [Z_sav] = BY_OPSIZE(94, 108, 108),
+    [Z_n] = BY_MODE(4, 8),
+    [Z_s] = BY_MODE(6, 10),
+    [Z_y] = { 4, 4, 4, 8, 8, 8, 4, 4, 4, 8, 8, 8 }, /* 66 does not matter */
 };
+#undef ALL
+#undef BY_OPSIZE
+#undef BY_MODE
 
 /* 16-bit addressing by ModRM.rm: {base, index}; SDM vol. 2 table 2-1. */
 static const int8_t addr16[8][2] = {
@@ -60,14 +88,17 @@ static const int8_t addr16[8][2] = {
 /* The decoder's own state. rex_* are 0 or 8, ready to be or-ed to a register number. */
 struct cursor {
     const uint8_t *p;
-    unsigned pos, limit;
+    unsigned pos, limit, avail;
+    uint8_t column; /* of size_bytes */
+    uint8_t reg[5]; /* register number by enum x86_opnd_place */
     uint8_t pclass; /* PC_... */
     uint8_t rep;    /* 0, 0xf2, 0xf3: the last of them */
     uint8_t seg;    /* override in effect */
     bool rex_w;
     uint8_t rex_r, rex_x, rex_b;
-    uint8_t vvvv;
+    uint8_t vvvv; /* bit 4: see vex() */
     bool has_modrm;
+    bool memory; /* ModRM.mod != 3 */
 };
 
 /* Functions that return int: 0, or an enum x86_decode_error. */
@@ -78,28 +109,17 @@ static int out_of_bytes(const struct cursor *c)
 
 static bool have(const struct cursor *c, unsigned n) { return c->limit - c->pos >= n; }
 
-/* Reads n = 1, 2, 4, 8 bytes, sign-extended. The caller has checked that they are there. */
+/* Reads n = 1..8 bytes, sign-extended. The caller has checked that they are there. */
 static int64_t take(struct cursor *c, unsigned n)
 {
-    const uint8_t *p = c->p + c->pos;
-    int16_t w;
-    int32_t d;
-    int64_t q;
+    uint64_t v = 0;
 
+    if (c->avail - c->pos >= 8)
+        memcpy(&v, c->p + c->pos, 8);
+    else
+        memcpy(&v, c->p + c->pos, n);
     c->pos += n;
-    switch (n) {
-    case 1:
-        return (int8_t)*p;
-    case 2:
-        memcpy(&w, p, 2);
-        return w;
-    case 4:
-        memcpy(&d, p, 4);
-        return d;
-    default:
-        memcpy(&q, p, 8);
-        return q;
-    }
+    return (int64_t)(v << (64 - n * 8)) >> (64 - n * 8);
 }
 
 /* Legacy prefixes and REX. Returns 0 or an error; c->pos is then at the opcode or escape byte. */
@@ -107,12 +127,24 @@ static int prefixes(struct x86_insn *i, struct cursor *c)
 {
     bool is64 = i->mode == X86_CODE64;
 
+    if (c->limit >= 2) { /* the usual case, at most a REX, without a branch on it */
+        bool rex = is64 & ((c->p[0] & 0xf0) == 0x40);
+        if (prefix_kind[c->p[rex]] == PK_NOT) {
+            i->rex = rex ? c->p[0] : 0;
+            c->pos = rex;
+            return 0;
+        }
+    }
     for (;; c->pos++) {
         if (c->pos >= c->limit)
             return out_of_bytes(c);
         uint8_t byte = c->p[c->pos], kind = prefix_kind[byte];
         if (kind == PK_NOT || (kind == PK_REX && !is64))
             return 0;
+        if (kind == PK_REX) {
+            i->rex = byte;
+            continue;
+        }
         i->rex = 0; /* a REX that is not the last prefix has no effect */
         switch (kind & 15) {
         case PK_SEG:
@@ -132,9 +164,6 @@ static int prefixes(struct x86_insn *i, struct cursor *c)
         case PK_F2:
         case PK_F3:
             c->rep = byte;
-            break;
-        case PK_REX:
-            i->rex = byte;
             break;
         }
     }
@@ -244,7 +273,7 @@ static int find_row(struct x86_insn *i, struct cursor *c)
 }
 
 /* Operand and address size (SDM vol. 1 table 3-4, vol. 2 section 2.2.1.2). */
-static void sizes(struct x86_insn *i, const struct cursor *c)
+static void sizes(struct x86_insn *i, struct cursor *c)
 {
     bool p66 = (i->prefixes & X86_PFX_66) && i->row->prefix != X86_RP_66;
 
@@ -258,21 +287,10 @@ static void sizes(struct x86_insn *i, const struct cursor *c)
     } else {
         i->opsize = (i->mode == X86_CODE32) != p66 ? 4 : 2;
     }
+    c->column = (i->opsize >> 2) + (c->rex_w ? 3 : 0) + (i->mode == X86_CODE64 ? 6 : 0);
 }
 
-static uint8_t opnd_bytes(const struct x86_insn *i, const struct cursor *c, unsigned size)
-{
-    switch (size) {
-    case Z_y: /* 66 does not matter */
-        return c->rex_w ? 8 : 4;
-    case Z_n:
-        return i->mode == X86_CODE64 ? 8 : 4;
-    case Z_s:
-        return i->mode == X86_CODE64 ? 10 : 6;
-    default:
-        return size_bytes[size][i->opsize >> 2];
-    }
-}
+static uint8_t opnd_bytes(const struct cursor *c, unsigned size) { return size_bytes[size][c->column]; }
 
 static int memory16(struct x86_insn *i, struct cursor *c)
 {
@@ -347,18 +365,6 @@ static int memory(struct x86_insn *i, struct cursor *c)
     return 0;
 }
 
-static void set_gpr(const struct x86_insn *i, struct x86_opnd *o, unsigned reg, uint8_t size)
-{
-    o->size = size;
-    if (size == 1 && !i->rex && reg >= 4) {
-        o->kind = X86_OPND_REG8H;
-        o->reg = reg - 4;
-    } else {
-        o->kind = X86_OPND_REG;
-        o->reg = reg;
-    }
-}
-
 /* An implied memory operand [seg:base]; the second one of an instruction goes to mem2. */
 static void set_mem(struct x86_insn *i, struct x86_opnd *o, int base, unsigned seg, uint8_t size)
 {
@@ -373,7 +379,7 @@ static void set_mem(struct x86_insn *i, struct x86_opnd *o, int base, unsigned s
 /* Immediates, displacements, far pointers, moffs. */
 static int opnd_imm(struct x86_insn *i, struct cursor *c, struct x86_opnd *o, const struct opnd_spec *s)
 {
-    unsigned n = opnd_bytes(i, c, s->size);
+    unsigned n = opnd_bytes(c, s->size);
     bool second = o != i->op && o[-1].kind == X86_OPND_IMM;
 
     o->place = X86_AT_IMM;
@@ -414,122 +420,94 @@ static int opnd_imm(struct x86_insn *i, struct cursor *c, struct x86_opnd *o, co
     return 0;
 }
 
-/* Operands in ModRM.rm that may be memory. Returns false if it was one. */
-static bool is_reg(struct x86_insn *i, const struct cursor *c, struct x86_opnd *o, const struct opnd_spec *s)
+/* Operands that the opcode implies, other than registers. */
+static void opnd_fixed(struct x86_insn *i, struct cursor *c, struct x86_opnd *o, const struct opnd_spec *s)
 {
-    o->place = X86_AT_RM;
-    if (i->modrm >= 0xc0)
-        return true;
-    o->kind = X86_OPND_MEM;
-    o->size = i->mem.size = opnd_bytes(i, c, s->mem_size);
-    return false;
-}
-
-static int opnd_reg(struct x86_opnd *o, uint8_t kind, unsigned reg, uint8_t size)
-{
-    o->kind = kind;
-    o->reg = reg;
-    o->size = size;
-    return 0;
-}
-
-/* Operands that the opcode implies. */
-static int opnd_fixed(struct x86_insn *i, struct cursor *c, struct x86_opnd *o, const struct opnd_spec *s)
-{
-    uint8_t size = opnd_bytes(i, c, s->size);
+    uint8_t size = opnd_bytes(c, s->size);
     unsigned seg = c->seg == X86_SEG_NONE ? X86_DS : c->seg;
 
     switch (s->method) {
-    case M_GPR:
-        return opnd_reg(o, X86_OPND_REG, s->reg, size);
     case M_ONE:
         i->imm = 1;
-        return opnd_reg(o, X86_OPND_IMM, 0, 1);
-    case M_ST0:
-        return opnd_reg(o, X86_OPND_ST, 0, size);
-    case M_XMM0:
-        return opnd_reg(o, X86_OPND_XMM, 0, size);
-    case M_SEG:
-        return opnd_reg(o, X86_OPND_SEG, s->reg, size);
+        o->kind = X86_OPND_IMM;
+        o->size = 1;
+        o->place = X86_AT_FIXED;
+        break;
     case M_BX:
         set_mem(i, o, X86_RBX, seg, size);
-        return 0;
+        break;
     case M_DI:
         set_mem(i, o, X86_RDI, seg, i->op[0].size);
-        return 0;
+        break;
     case M_X:
         set_mem(i, o, X86_RSI, seg, size);
-        return 0;
+        break;
     default: /* M_Y: no override */
         set_mem(i, o, X86_RDI, X86_ES, size);
-        return 0;
+        break;
+    }
+}
+
+/* Segment, control and debug registers, of which not all numbers exist. */
+static int opnd_system(struct x86_insn *i, struct cursor *c, struct x86_opnd *o, const struct opnd_spec *s)
+{
+    unsigned reg = c->reg[X86_AT_REG];
+
+    o->place = X86_AT_REG;
+    o->size = opnd_bytes(c, s->size);
+    o->reg = reg;
+    switch (s->method) {
+    case M_C:
+        o->kind = X86_OPND_CR;
+        return 0x11d >> reg & 1 ? 0 : X86_DECODE_UD; /* 0 2 3 4 8 */
+    case M_D:
+        o->kind = X86_OPND_DR;
+        return reg < 8 ? 0 : X86_DECODE_UD;
+    default:
+        o->kind = X86_OPND_SEG;
+        o->reg = i->modrm >> 3 & 7;
+        o->size = 2;
+        return o->reg <= X86_GS ? 0 : X86_DECODE_UD;
     }
 }
 
 static int operand(struct x86_insn *i, struct cursor *c, struct x86_opnd *o, const struct opnd_spec *s)
 {
-    unsigned reg = i->modrm >> 3 & 7, rm = i->modrm & 7;
-
     switch (s->method) {
-    case M_E:
-        if (is_reg(i, c, o, s))
-            set_gpr(i, o, rm | c->rex_b, opnd_bytes(i, c, s->size));
-        return 0;
-    case M_G:
-        o->place = X86_AT_REG;
-        set_gpr(i, o, reg | c->rex_r, opnd_bytes(i, c, s->size));
-        return 0;
-    case M_R:
-        o->place = X86_AT_RM;
-        set_gpr(i, o, rm | c->rex_b, opnd_bytes(i, c, s->size));
-        return 0;
-    case M_M:
-        is_reg(i, c, o, s);
-        return 0;
-    case M_Z:
-        o->place = X86_AT_OPCODE;
-        set_gpr(i, o, (i->opcode & 7) | c->rex_b, opnd_bytes(i, c, s->size));
-        return 0;
-    case M_B:
-        o->place = X86_AT_VVVV;
-        set_gpr(i, o, c->vvvv & 15, opnd_bytes(i, c, s->size));
-        return 0;
-    case M_V:
-        o->place = X86_AT_REG;
-        return opnd_reg(o, X86_OPND_XMM, reg | c->rex_r, opnd_bytes(i, c, s->size));
-    case M_W:
-    case M_U:
-        return is_reg(i, c, o, s) ? opnd_reg(o, X86_OPND_XMM, rm | c->rex_b, opnd_bytes(i, c, s->size)) : 0;
-    case M_P:
-        o->place = X86_AT_REG;
-        return opnd_reg(o, X86_OPND_MMX, reg, opnd_bytes(i, c, s->size));
-    case M_Q:
-    case M_N:
-        return is_reg(i, c, o, s) ? opnd_reg(o, X86_OPND_MMX, rm, opnd_bytes(i, c, s->size)) : 0;
-    case M_C:
-        reg |= c->rex_r;
-        if (!(0x11d >> reg & 1)) /* 0 2 3 4 8 */
-            return X86_DECODE_UD;
-        o->place = X86_AT_REG;
-        return opnd_reg(o, X86_OPND_CR, reg, opnd_bytes(i, c, s->size));
-    case M_D:
-        o->place = X86_AT_REG;
-        return c->rex_r ? X86_DECODE_UD : opnd_reg(o, X86_OPND_DR, reg, opnd_bytes(i, c, s->size));
-    case M_S:
-        o->place = X86_AT_REG;
-        return reg > X86_GS ? X86_DECODE_UD : opnd_reg(o, X86_OPND_SEG, reg, 2);
-    case M_STI:
-        o->place = X86_AT_RM;
-        return opnd_reg(o, X86_OPND_ST, rm, opnd_bytes(i, c, s->size));
     case M_I:
     case M_sI:
     case M_J:
     case M_O:
     case M_A:
         return opnd_imm(i, c, o, s);
+    case M_C:
+    case M_D:
+    case M_S:
+        return opnd_system(i, c, o, s);
     default:
-        return opnd_fixed(i, c, o, s);
+        opnd_fixed(i, c, o, s);
+        return 0;
     }
+}
+
+/* A register, or memory if ModRM says so. Most operands are this; written to have few branches. */
+static void operand_plain(struct x86_insn *i, struct cursor *c, struct x86_opnd *o, const struct opnd_spec *s)
+{
+    bool memory = c->memory & s->memory;
+    uint8_t size = opnd_bytes(c, memory ? s->mem_size : s->size);
+    uint8_t kind = memory ? X86_OPND_MEM : s->kind;
+    uint8_t reg = c->reg[s->place] & s->mask;
+
+    if (s->place == X86_AT_FIXED)
+        reg = s->reg;
+    if (memory) {
+        i->mem.size = size;
+        reg = 0;
+    } else if (size == 1 && reg >= 4 && !i->rex && kind == X86_OPND_REG) {
+        kind = X86_OPND_REG8H;
+        reg -= 4;
+    }
+    *o = (struct x86_opnd){ kind, size, reg, s->place };
 }
 
 static int operands(struct x86_insn *i, struct cursor *c)
@@ -537,17 +515,28 @@ static int operands(struct x86_insn *i, struct cursor *c)
     unsigned shape = row_shape[i->row - x86_rows];
     int err;
 
-    if (shape & SHAPE_MOD_IGNORED)
-        i->modrm |= 0xc0; /* mov to and from cr, dr: always registers, no displacement follows */
-    else if (c->has_modrm && i->modrm < 0xc0 && (err = memory(i, c)))
-        return err;
+    if (c->has_modrm && i->modrm < 0xc0 && !(shape & SHAPE_MOD_IGNORED)) { /* mov to and from cr, dr: always registers */
+        c->memory = true;
+        err = memory(i, c);
+        if (err)
+            return err;
+    }
+    c->reg[X86_AT_REG] = (i->modrm >> 3 & 7) | c->rex_r;
+    c->reg[X86_AT_RM] = (i->modrm & 7) | c->rex_b;
+    c->reg[X86_AT_OPCODE] = (i->opcode & 7) | c->rex_b;
+    c->reg[X86_AT_VVVV] = c->vvvv & 15;
     if ((i->prefixes & X86_PFX_VEX) && !(shape & SHAPE_VVVV) && c->vvvv)
         return X86_DECODE_UD;
     i->nopnd = shape & SHAPE_OPNDS;
     for (unsigned k = 0; k < i->nopnd; k++) {
-        err = operand(i, c, &i->op[k], &opnd_specs[i->row->opnd[k]]);
-        if (err)
-            return err;
+        const struct opnd_spec *spec = &opnd_specs[i->row->opnd[k]];
+        if (spec->method == M_PLAIN) {
+            operand_plain(i, c, &i->op[k], spec);
+        } else {
+            err = operand(i, c, &i->op[k], spec);
+            if (err)
+                return err;
+        }
     }
     if ((i->prefixes & X86_PFX_LOCK) && (!(i->row->marks & X86_ROW_LOCK) || i->op[0].kind != X86_OPND_MEM))
         return X86_DECODE_UD;
@@ -560,10 +549,8 @@ static int decode(struct x86_insn *i, struct cursor *c, bool plain)
 
     if (err)
         return err;
-    if (i->rex) {
-        i->prefixes |= X86_PFX_REX;
-        rex_bits(i, c, i->rex);
-    }
+    i->prefixes |= i->rex ? X86_PFX_REX : 0;
+    rex_bits(i, c, i->rex);
     if (c->rep && !plain)
         c->pclass = c->rep == 0xf3 ? PC_F3 : PC_F2;
     else if (i->prefixes & X86_PFX_66)
@@ -607,7 +594,8 @@ static void copy_bytes(struct x86_insn *i, const uint8_t *bytes, unsigned n, uns
 
 static int decode_bytes(struct x86_insn *i, const uint8_t *bytes, unsigned avail, enum x86_code_mode mode, bool plain)
 {
-    struct cursor c = { .p = bytes, .limit = avail < X86_INSN_MAX ? avail : X86_INSN_MAX, .seg = X86_SEG_NONE };
+    struct cursor c = { .p = bytes, .limit = avail < X86_INSN_MAX ? avail : X86_INSN_MAX,
+                        .avail = avail, .seg = X86_SEG_NONE };
 
     memset(i, 0, offsetof(struct x86_insn, mem)); /* the rest is set where it means something */
     i->imm = i->imm2 = 0;
