@@ -663,13 +663,9 @@ static const struct x86_lapic_ops lapic_ops = {
 
 static struct lapic *current_lapic(struct apic_bus *b)
 {
-    GThread *self = g_thread_self();
-    for (unsigned i = 0; i < b->n_cpus; i++) {
-        if (b->cpus[i]->x86.cpu->thread == self) {
-            return b->cpus[i];
-        }
-    }
-    return b->n_cpus ? b->cpus[0] : NULL;          /* a debugger looks, or a test */
+    struct cpu *c = cpu_current();
+    unsigned i = c ? c->index : 0;                 /* none: a debugger looks, or a test */
+    return i < b->n_cpus ? b->cpus[i] : NULL;
 }
 
 static bool mmio_on(const struct lapic *l)

@@ -1,0 +1,127 @@
+/*
+ * 82371SB (PIIX3): ISA bridge at 00:01.0, routing of PCI interrupts to ISA lines, reset control port CF9h.
+ * Spec: Intel 82371SB data sheet, 2.2.6 (PIRQRC), 2.5.1.4 (RC). Slots are swizzled as on boards of that time: PIRQ = (slot - 1 + pin) mod 4.
+ */
+#include "core/machine.h"
+#include "hw/pci/i440fx.h"
+
+enum { PIRQRC = 0x60, PIRQ_OFF = 0x80 };
+enum { RC_HARD = 2, RC_CPU = 4 };
+
+/* IRQs that a PIRQ may be routed to: 3-7, 9-12, 14, 15. */
+#define ROUTABLE 0xdef8u
+
+static void drive(struct piix3 *p)
+{
+    uint8_t driven[16] = { 0 };
+    for (unsigned n = 0; n < 4; n++) {
+        uint8_t route = p->pci.config[PIRQRC + n];
+        if (p->level[n] && !(route & PIRQ_OFF) && (ROUTABLE >> (route & 15) & 1)) {
+            driven[route & 15] |= 1u << n;
+        }
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        if (!driven[i] != !p->driven[i]) {
+            irq_set(&p->irq[i], driven[i] != 0);
+        }
+        p->driven[i] = driven[i];
+    }
+}
+
+static void piix3_intx(void *owner, struct pci_device *dev, unsigned pin, int level)
+{
+    struct piix3 *p = owner;
+    unsigned slot = dev->devfn >> 3, n = (slot - 1 + pin) & 3;
+    p->level[n] = (p->level[n] & ~(1u << slot)) | (uint32_t)!!level << slot;
+    drive(p);
+}
+
+static void config_written(struct pci_device *dev, unsigned offset, unsigned size)
+{
+    if (offset < PIRQRC + 4 && offset + size > PIRQRC) {
+        drive((struct piix3 *)dev);
+    }
+}
+
+static const struct pci_id piix3_id = {
+    .vendor = 0x8086, .device = 0x7000, .subsystem_vendor = 0x1af4, .subsystem = 0x1100, .class = 0x060100, .multifunction = true,
+    .written = config_written,
+};
+
+static uint8_t reset_control_read(void *owner) { return ((struct piix3 *)owner)->reset_control; }
+
+static void reset_control_write(void *owner, uint8_t value)
+{
+    struct piix3 *p = owner;
+    bool reset = value & ~p->reset_control & RC_CPU;
+    p->reset_control = value & RC_HARD;                /* RC_CPU clears itself */
+    if (reset) {
+        machine_request_reset(p->pci.dev.machine, SHUTDOWN_GUEST_RESET);
+    }
+}
+
+void piix3_set_bus(struct device *d, struct i440fx *host)
+{
+    ((struct piix3 *)d)->pci.bus = &host->bus;
+    host->bus.intx = piix3_intx;
+    host->bus.owner = d;
+    host->reset_port = (struct reset_port){ reset_control_read, reset_control_write, d };
+}
+
+void piix3_set_routes(struct piix3 *p, const uint8_t irq[4])
+{
+    for (unsigned n = 0; n < 4; n++) {
+        p->pci.config[PIRQRC + n] = irq[n];
+    }
+    drive(p);
+}
+
+static bool piix3_init(struct device *d, GError **err)
+{
+    struct piix3 *p = (struct piix3 *)d;
+    if (!pci_device_init(&p->pci, p->pci.bus, PCI_DEVFN(1, 0), &piix3_id, err)) {
+        return false;
+    }
+    pci_put16(&p->pci.config[PCI_COMMAND], 7);         /* I/O, memory, master: hard-wired */
+    pci_put16(&p->pci.writable[PCI_COMMAND], 0x08);
+    for (unsigned n = 0; n < 4; n++) {
+        p->pci.config[PIRQRC + n] = PIRQ_OFF;
+        p->pci.writable[PIRQRC + n] = 0x8f;
+    }
+    pci_device_ready(&p->pci);
+    return true;
+}
+
+static void piix3_fini(struct device *d) { pci_device_fini(&((struct piix3 *)d)->pci); }
+
+static void piix3_reset(struct device *d, enum reset_phase phase)
+{
+    if (phase == RESET_ENTER) {
+        pci_device_reset(&((struct piix3 *)d)->pci);
+    }
+}
+
+static void piix3_settle(struct device *d)
+{
+    struct piix3 *p = (struct piix3 *)d;
+    pci_device_settle(&p->pci);
+    for (unsigned i = 0; i < 16; i++) {
+        irq_set(&p->irq[i], 0);
+        p->driven[i] = 0;
+    }
+    drive(p);
+}
+
+static const struct field piix3_fields[] = {
+    PCI_FIELDS(struct piix3),
+    STATE(struct piix3, reset_control),
+    DERIVED(struct piix3, level),                      /* each device says its pin again in its settle */
+    WIRING(struct piix3, irq),
+    DERIVED(struct piix3, driven),
+};
+
+const struct device_class piix3_class = {
+    .name = "PIIX3", .desc = "ISA bridge of a PC", .bus = "pci", .size = sizeof(struct piix3), .version = 1,
+    .fields = piix3_fields, .n_fields = G_N_ELEMENTS(piix3_fields),
+    .init = piix3_init, .fini = piix3_fini, .reset = piix3_reset, .settle = piix3_settle,
+};
