@@ -248,7 +248,7 @@ static size_t low_bit(size_t n)
 /* The strictest alignment that a member with this offset and size can have. */
 static size_t alignment_guess(size_t offset, size_t size)
 {
-    size_t a = MIN(low_bit(size), (size_t)16);
+    size_t a = MIN(low_bit(size), (size_t)8);
 
     return offset ? MIN(a, low_bit(offset)) : a;
 }
