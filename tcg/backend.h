@@ -20,6 +20,8 @@
 #ifndef TCG_BACKEND_H
 #define TCG_BACKEND_H
 
+#include <glib.h>
+
 #include "tcg/emit.h"
 
 /* Access descriptor, as slow() gets it. */
@@ -32,6 +34,7 @@ enum tcg_desc {
     TCG_D_PROBE   = 1 << 7,   /* permission only */
     TCG_D_REGIME  = 8,        /* shift: 0 = current, else 1 + regime; 4 bits */
 };
+/* tcg/env.c. A load with mem.intent gets READ | WRITE | PROBE: reads, but write permission is demanded already. */
 uint32_t tcg_desc(const struct ir_mem *m, bool read, bool write, bool probe);
 
 /* Where a value is at a map row: relative to the state as the thunk left it. */

@@ -171,6 +171,8 @@ struct ir {
     uint32_t guest_bytes;
     bool uses_vec, uses_x87;
     bool no_chain;           /* cpu_run_one() and -d nochain: every exit returns to the loop */
+    bool no_fold;            /* the builder appends what it is told (tests) */
+    ir_ref const_hash[32];   /* builder: the const op last made for each hash of its value */
 };
 
 /* passes.c */
