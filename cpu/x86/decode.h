@@ -6,7 +6,8 @@
  * It resolves every operand, so that a translation handler never looks at prefixes, ModRM or SIB again.
  *
  * Left to the caller (they depend on CPU state, not on bytes): is row->need offered by the CPU model; CPL/IOPL and real-mode
- * checks; CR0.EM/TS and CR4.OSFXSR by the X86_ROW_VEC/MMX/X87 marks; segment limits and canonical addresses.
+ * checks (VEX-encoded rows, X86_PFX_VEX, are #UD in real and virtual-8086 mode); CR0.EM/TS and CR4.OSFXSR by the
+ * X86_ROW_VEC/MMX/X87 marks; segment limits and canonical addresses.
  *
  * Spec: Intel SDM vol. 2 chapters 2 and appendices A, B; AMD APM vol. 3 chapter 1 and appendix A.
  */
@@ -128,7 +129,7 @@ enum x86_row_mark {
     X86_ROW_SYS = 1 << 1,      /* not for the user-mode test generator: privileged, or depends on I/O rights or the system */
     X86_ROW_VEC = 1 << 2,      /* touches xmm state: #UD if CR0.EM or !CR4.OSFXSR, #NM if CR0.TS */
     X86_ROW_MMX = 1 << 3,      /* touches mm state: #UD if CR0.EM, #NM if CR0.TS, #MF if an x87 exception is pending */
-    X86_ROW_X87 = 1 << 4,      /* x87: #NM if CR0.EM or CR0.TS; pending exceptions unless X87_NOWAIT */
+    X86_ROW_X87 = 1 << 4,      /* x87: #NM if CR0.EM or CR0.TS (fwait: only if MP and TS); #MF if pending, unless NOWAIT */
     X86_ROW_NOWAIT = 1 << 5,   /* x87 control instruction that does not check for pending exceptions */
     X86_ROW_ALIGN16 = 1 << 6,  /* legacy SSE: a memory operand not on 16 bytes is #GP(0) */
     X86_ROW_D64 = 1 << 7,      /* 64-bit mode: operand size is 8, 66 makes it 2 */

@@ -306,6 +306,7 @@ static const struct {
     /* not in 64-bit mode */
     { 64, "06", "UD" }, { 64, "27", "UD" }, { 64, "60", "UD" }, { 64, "d4 0a", "UD" }, { 64, "82 c0 01", "UD" },
     { 32, "82 c0 01", "add r0.1,$1.1 o4" },
+    { 64, "9f", "lahf o4" },
     { 64, "0f 0b", "UD" },
     { 64, "", "MORE" },
     { 64, "66", "MORE" },
@@ -609,6 +610,10 @@ static bool known_mistake(const struct x86_insn *i, int len, const char *ours, c
     if (len <= 0 && cs->size) {
         if (is_not_ours(theirs))
             return true;
+        if ((op[0] & 0xfe) == 0xc4 && mandatory) /* VEX after 66, F2, F3 is #UD (HW) */
+            return true;
+        if (!strcmp(theirs, "swapgs")) /* only in 64-bit mode */
+            return mode != X86_CODE64;
         if (op[0] == 0x8e && (op[1] >> 3 & 7) == X86_CS) /* #UD by the manual */
             return true;
         /* It ignores a 66, F2 or F3 that the row does not allow, and the register number in mov cr, dr. */
