@@ -23,6 +23,12 @@ static const uint16_t com_port[4] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
 static const uint8_t com_irq[4] = { 4, 3, 4, 3 };
 static const uint8_t rx_trigger[4] = { 1, 4, 8, 14 };      /* FCR bits 7:6 */
 
+void uart_default_address(unsigned index, uint16_t *port, uint8_t *irq)
+{
+    *port = com_port[index & 3];
+    *irq = com_irq[index & 3];
+}
+
 static void fifo_put(struct uart_fifo *f, uint8_t b) { f->data[(f->head + f->count++) % UART_FIFO] = b; }
 
 static uint8_t fifo_get(struct uart_fifo *f)

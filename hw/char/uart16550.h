@@ -32,4 +32,7 @@ struct uart {
 
 extern const struct device_class uart16550_class;
 
+/* Port and IRQ of COM1 (index 0) to COM4. */
+void uart_default_address(unsigned index, uint16_t *port, uint8_t *irq);
+
 #endif

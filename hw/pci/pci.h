@@ -66,8 +66,8 @@ struct pci_bus {
     /* Interrupt pin (0..3) of a device changed; the chip set routes and or-s. */
     void (*intx)(void *owner, struct pci_device *p, unsigned pin, int level);
     /* A message signalled interrupt: a store of data to addr. NULL: the board has none. Any thread. */
-    void (*msi)(void *owner, uint64_t addr, uint32_t data);
-    void *owner;
+    void (*msi)(void *msi_owner, uint64_t addr, uint32_t data);
+    void *owner, *msi_owner;
 };
 
 extern const struct field pci_device_fields[];
