@@ -66,6 +66,7 @@ struct chardev_mux;
 struct chardev_mux *chardev_mux_new(struct chardev *host, void (*quit)(void *opaque), void *opaque);
 /* A new front's stream; the first one has focus. Closed with the mux, or before by chardev_close(). */
 struct chardev *chardev_mux_add(struct chardev_mux *m, const char *label);
+void chardev_mux_set_escape(struct chardev_mux *m, uint8_t key);      /* -echr: a control character, 1 (Ctrl-a) by default */
 void chardev_mux_focus(struct chardev_mux *m, struct chardev *front);
 void chardev_mux_free(struct chardev_mux *m);
 

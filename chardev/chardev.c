@@ -1,0 +1,263 @@
+/*
+ * Character devices: the table of back ends, the front's calls, the null and the pair back ends. See chardev/chardev.h.
+ */
+#include "chardev/chardev.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/options.h"
+#include "chardev/chardev_priv.h"
+
+/* --- what back ends call --- */
+
+struct chardev *chardev_alloc(const struct chardev_backend *ops, const char *name)
+{
+    struct chardev *c = g_new0(struct chardev, 1);
+
+    c->ops = ops;
+    c->name = g_strdup(name);
+    c->in = c->out = -1;
+    return c;
+}
+
+size_t chardev_can_take(struct chardev *c)
+{
+    return c->port.can_take && c->port.take ? c->port.can_take(c->port.opaque) : 0;
+}
+
+void chardev_take(struct chardev *c, const uint8_t *buf, size_t len)
+{
+    c->port.take(c->port.opaque, buf, len);
+}
+
+void chardev_event(struct chardev *c, enum chardev_event event)
+{
+    if (c->port.event) {
+        c->port.event(c->port.opaque, event);
+    }
+}
+
+void chardev_writable(struct chardev *c)
+{
+    if (c->port.writable) {
+        c->port.writable(c->port.opaque);
+    }
+}
+
+void chardev_set_connected(struct chardev *c, bool on)
+{
+    if (c->connected != on) {
+        c->connected = on;
+        chardev_event(c, on ? CHARDEV_OPENED : CHARDEV_CLOSED);
+        if (!on) {
+            chardev_writable(c);     /* what was held back is dropped now */
+        }
+    }
+}
+
+/* --- what fronts call --- */
+
+void chardev_close(struct chardev *c)
+{
+    if (!c) {
+        return;
+    }
+    c->port = (struct chardev_port){ 0 };
+    if (c->ops->close) {
+        c->ops->close(c);
+    }
+    g_free(c->name);
+    g_free(c);
+}
+
+const char *chardev_name(const struct chardev *c)
+{
+    return c->name;
+}
+
+bool chardev_connected(const struct chardev *c)
+{
+    return c->connected;
+}
+
+void chardev_attach(struct chardev *c, const struct chardev_port *port)
+{
+    c->port = port ? *port : (struct chardev_port){ 0 };
+    if (c->ops->attached) {
+        c->ops->attached(c);
+    } else if (port && c->connected) {
+        chardev_event(c, CHARDEV_OPENED);
+    }
+    chardev_kick_input(c);
+}
+
+size_t chardev_write(struct chardev *c, const void *buf, size_t len)
+{
+    return c->connected && len ? c->ops->write(c, buf, len) : len;
+}
+
+void chardev_kick_input(struct chardev *c)
+{
+    if (c->ops->kick) {
+        c->ops->kick(c);
+    }
+}
+
+/* --- null --- */
+
+static size_t null_write(struct chardev *c, const uint8_t *buf, size_t len)
+{
+    (void)c;
+    (void)buf;
+    return len;
+}
+
+static const struct chardev_backend null_backend = { .write = null_write };
+
+static struct chardev *null_open(const struct options *o, GError **err)
+{
+    (void)o;
+    (void)err;
+    return chardev_alloc(&null_backend, "null");
+}
+
+/* --- pair --- */
+
+enum { PAIR_ROOM = 4096 };
+
+struct pair_end {
+    struct chardev *other;
+    uint8_t queue[PAIR_ROOM];    /* on its way to this end */
+    size_t n;
+};
+
+static void pair_kick(struct chardev *c)
+{
+    struct pair_end *e = c->data;
+    size_t n = MIN(chardev_can_take(c), e->n);
+    uint8_t piece[PAIR_ROOM];
+    bool was_full = e->n == PAIR_ROOM;
+
+    if (n) {
+        memcpy(piece, e->queue, n);
+        e->n -= n;
+        memmove(e->queue, e->queue + n, e->n);
+        chardev_take(c, piece, n);
+        if (was_full && e->other) {
+            chardev_writable(e->other);
+        }
+    }
+}
+
+static size_t pair_write(struct chardev *c, const uint8_t *buf, size_t len)
+{
+    struct chardev *other = ((struct pair_end *)c->data)->other;
+    struct pair_end *e = other ? other->data : NULL;
+    size_t n = e ? MIN(len, PAIR_ROOM - e->n) : len;
+
+    if (e) {
+        memcpy(e->queue + e->n, buf, n);
+        e->n += n;
+        pair_kick(other);
+    }
+    return n;
+}
+
+static void pair_close(struct chardev *c)
+{
+    struct pair_end *e = c->data;
+
+    if (e->other) {
+        ((struct pair_end *)e->other->data)->other = NULL;
+        chardev_set_connected(e->other, false);
+    }
+    g_free(e);
+}
+
+static const struct chardev_backend pair_backend = { .write = pair_write, .kick = pair_kick, .close = pair_close };
+
+void chardev_pair(struct chardev **a, struct chardev **b)
+{
+    struct pair_end *x = g_new0(struct pair_end, 1), *y = g_new0(struct pair_end, 1);
+
+    *a = chardev_alloc(&pair_backend, "pair");
+    *b = chardev_alloc(&pair_backend, "pair");
+    (*a)->data = x;
+    (*b)->data = y;
+    x->other = *b;
+    y->other = *a;
+    (*a)->connected = (*b)->connected = true;
+}
+
+/* --- opening by name --- */
+
+#define PATH_OPTION { "path", OPT_STRING, NULL, "where", NULL, 0, 0 }
+#define SERVER_OPTIONS \
+    { "server", OPT_BOOL, "off", "listen instead of connecting", NULL, 0, 0 }, \
+    { "wait", OPT_BOOL, "on", "servers: wait for the first client before starting", NULL, 0, 0 }
+
+static const struct option_desc no_options[] = { { 0 } };
+static const struct option_desc stdio_options[] = {
+    { "signal", OPT_BOOL, "on", "Ctrl-C, Ctrl-Z and Ctrl-\\ act on the emulator, not the guest", NULL, 0, 0 }, { 0 } };
+static const struct option_desc file_options[] = {
+    PATH_OPTION, { "append", OPT_BOOL, "off", "keep what the file holds", NULL, 0, 0 }, { 0 } };
+static const struct option_desc path_options[] = { PATH_OPTION, { 0 } };
+static const struct option_desc unix_options[] = { PATH_OPTION, SERVER_OPTIONS, { 0 } };
+static const struct option_desc tcp_options[] = {
+    { "address", OPT_STRING, NULL, "[HOST]:PORT", NULL, 0, 0 }, SERVER_OPTIONS,
+    { "nodelay", OPT_BOOL, "off", "send small packets at once", NULL, 0, 0 }, { 0 } };
+static const struct option_desc fd_options[] = { { "fd", OPT_UINT, NULL, "number of an open descriptor", NULL, 0, 0xffff }, { 0 } };
+
+static const struct {
+    const char *name;
+    struct chardev *(*open)(const struct options *o, GError **err);
+    const struct option_desc *options;
+    const char *first;            /* what follows the colon */
+} backends[] = {
+    { "stdio", stdio_open, stdio_options, NULL },
+    { "null", null_open, no_options, NULL },
+    { "pty", pty_open, no_options, NULL },
+    { "file", file_open, file_options, "path" },
+    { "pipe", pipe_open, path_options, "path" },
+    { "unix", unix_open, unix_options, "path" },
+    { "tcp", tcp_open, tcp_options, "address" },
+    { "fd", fd_open, fd_options, "fd" },
+};
+
+/* Known to QEMU's users, not built. */
+static const char *const refused[] = { "telnet", "websocket", "udp", "vc", "braille", "msmouse", "spicevmc", "tn3270", NULL };
+
+struct chardev *chardev_open(const char *spec, GError **err)
+{
+    size_t len = strcspn(spec, ":,");
+    char *kind = g_strndup(spec, len);
+    const char *names[G_N_ELEMENTS(backends) + 1] = { 0 };
+    struct options *o;
+    struct chardev *c = NULL;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(backends); i++) {
+        names[i] = backends[i].name;
+        if (strcmp(kind, backends[i].name)) {
+            continue;
+        }
+        if (backends[i].first && (spec[len] != ':' || !spec[len + 1])) {
+            error_set(err, EMU_ERROR_INVALID, "'%s' needs a %s: %s:%s", spec, backends[i].first, kind, backends[i].first);
+        } else if ((o = options_parse(spec[len] ? spec + len + 1 : "", backends[i].first, backends[i].options, err))) {
+            c = backends[i].open(o, err);
+            options_free(o);
+        }
+        if (!c) {
+            error_prefix(err, "character device '%s'", spec);
+        }
+        g_free(kind);
+        return c;
+    }
+    if (g_strv_contains(refused, kind)) {
+        error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: character device '%s'", kind);
+    } else {
+        error_unknown(err, "character device", kind, names, "-help");
+    }
+    g_free(kind);
+    return NULL;
+}
