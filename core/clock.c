@@ -280,3 +280,22 @@ void timers_run(struct machine *m)
         }
     }
 }
+
+void clock_step(struct machine *m, uint64_t ns)
+{
+    struct machine_priv *p = m->priv;
+    struct timer_heap *h = &p->heap[CLOCK_VIRTUAL_NS];
+    uint64_t now = atomic_load(&p->virtual_frozen), until = now + ns;
+
+    g_assert(machine_locked(m) && now != TIMER_OFF);
+    while (h->n && h->t[0]->deadline <= until) {
+        struct timer *t = h->t[0];
+
+        now = MAX(now, t->deadline);
+        atomic_store(&p->virtual_frozen, now);
+        heap_remove(h, t);
+        t->deadline = TIMER_OFF;
+        t->fire(t->opaque);
+    }
+    atomic_store(&p->virtual_frozen, until);
+}

@@ -233,16 +233,19 @@ void pci_device_fini(struct pci_device *p)
     }
 }
 
+/* Offsets count from the end of the head, which is no business of a table. */
+#define ROW(use_, type_, member) { .name = #member, .use = use_, .type = type_, \
+    .offset = offsetof(struct pci_device, member) - sizeof(struct device), .size = sizeof(((struct pci_device *)0)->member) }
+
 const struct field pci_device_fields[PCI_DEVICE_FIELDS] = {
-    WIRING(struct pci_device, dev),
-    WIRING(struct pci_device, pci_id),
-    WIRING(struct pci_device, bus),
-    WIRING(struct pci_device, devfn),
-    STATE(struct pci_device, config),
-    WIRING(struct pci_device, writable),
-    WIRING(struct pci_device, clear),
-    WIRING(struct pci_device, initial),
-    WIRING(struct pci_device, next_capability),
-    DERIVED(struct pci_device, bar),
-    STATE(struct pci_device, intx),
+    ROW(FIELD_WIRING, FIELD_OPAQUE, pci_id),
+    ROW(FIELD_WIRING, FIELD_OPAQUE, bus),
+    ROW(FIELD_WIRING, FIELD_OPAQUE, devfn),
+    ROW(FIELD_STATE, FIELD_BYTES, config),
+    ROW(FIELD_WIRING, FIELD_OPAQUE, writable),
+    ROW(FIELD_WIRING, FIELD_OPAQUE, clear),
+    ROW(FIELD_WIRING, FIELD_OPAQUE, initial),
+    ROW(FIELD_WIRING, FIELD_OPAQUE, next_capability),
+    ROW(FIELD_DERIVED, FIELD_OPAQUE, bar),
+    ROW(FIELD_STATE, FIELD_BOOL, intx),
 };

@@ -71,10 +71,10 @@ struct pci_bus {
 };
 
 extern const struct field pci_device_fields[];
-#define PCI_DEVICE_FIELDS 11
+#define PCI_DEVICE_FIELDS 10
 /* The row that every PCI device's table begins with; the struct's first member is named `pci`. */
-#define PCI_FIELDS(type_) { FIELD_OF(type_, pci), .use = FIELD_STATE, .type = FIELD_STRUCT, .count = 1, \
-    .fields = pci_device_fields, .n_fields = PCI_DEVICE_FIELDS }
+#define PCI_FIELDS(type_) { .name = "pci", .use = FIELD_STATE, .type = FIELD_STRUCT, .offset = sizeof(struct device), \
+    .size = sizeof(struct pci_device) - sizeof(struct device), .count = 1, .fields = pci_device_fields, .n_fields = PCI_DEVICE_FIELDS }
 
 /*
  * For a device's init, in this order. slot: PCI_DEVFN, or -1 for the first free one of the machine's bus. The class's reset must
