@@ -113,13 +113,22 @@ extern const struct tcg_backend tcg_backend_x86_64;
  */
 void tcg_unwind(void *state, uint32_t reason) __attribute__((noreturn));
 
+/* First thing in tcg_unwind(): if the interpreter is running, ends tcg_interp() with `reason` and does not return. GPR-only. */
+void tcg_interp_unwind(struct tcg_scratch *scratch, uint32_t reason);
+
 /* SIGFPE in generated code: called by accel's handler with the fault's host pc known to lie in a region; redirects the context to a stub that
  * stores the homes as the slow thunk does and then calls `fn(state, host pc)`. `uc` is the handler's ucontext_t. */
 void tcg_host_trap_redirect(void *uc, void (*fn)(void *state, uint64_t host_pc));
 
-/* interp.c: runs the IR on the state; memory through these. Returns the exit reason; env.pc set. May be left by tcg_unwind(). */
+/*
+ * interp.c: runs the IR on the state; memory through these. env.pcbase is the caller's to set. Returns the exit reason, also in
+ * scratch.exit_reason; env.pc is set. Direct and indirect exits answer TCG_EXIT_LOOKUP. While it runs env.pc is the instruction's own address, slots
+ * and flags in the state are precise, scratch.call_ra is 0. C may leave it by tcg_unwind(). Bits that ops.def calls undefined are filled with a
+ * pattern, so that who looks at them is found out.
+ */
 struct tcg_interp_mem {
-    uint64_t (*ld)(void *state, uint64_t addr, uint32_t desc);                 /* zero-extended; raises and unwinds on faults */
+    /* zero-extended; raises and unwinds on faults. PROBE without READ: permission only, nothing is read (sizes up to 64 bytes) */
+    uint64_t (*ld)(void *state, uint64_t addr, uint32_t desc);
     void (*st)(void *state, uint64_t addr, uint32_t desc, uint64_t value);
     void (*ld_bytes)(void *state, uint64_t addr, uint32_t desc, void *buf);    /* native ops */
     void (*st_bytes)(void *state, uint64_t addr, uint32_t desc, const void *buf);
@@ -127,8 +136,9 @@ struct tcg_interp_mem {
     uint64_t (*rmw)(void *state, uint64_t addr, uint32_t desc, uint64_t (*fn)(uint64_t old, void *opaque), void *opaque);
     void (*changed)(void *state);
     void (*lock)(void *state, bool on);
+    /* Divide error, unmasked FP error of a native op: raises, unwinds. */
+    void (*trap)(void *state, enum tcg_trap trap, uint64_t addr);
 };
 uint32_t tcg_interp(void *state, const struct ir *ir, const struct tcg_interp_mem *mem);
-/* Restores env.pc to the instruction that was running when C was entered from the interpreter (flags are kept as it goes). */
 
 #endif

@@ -103,7 +103,9 @@ struct tcg_scratch {
     uint64_t bounce_addr;        /* its linear address and size */
     uint32_t bounce_size;
     uint32_t exit_reason;
+    void *interp_jmp;            /* not NULL: the interpreter is running; where tcg_interp_unwind() jumps */
     uint64_t exit_ra;            /* return address of the exit's `call`: key of the exit record, for linking */
+    uint64_t swapped;            /* back end's own: homes of rax and rdx are in T and I while not 0 (divide with foreign operands) */
     uint8_t bounce[128] __attribute__((aligned(64)));
 };
 

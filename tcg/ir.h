@@ -120,7 +120,8 @@ enum ir_native_kind { IR_NATIVE_VEC, IR_NATIVE_X87, IR_NATIVE_MMX, IR_NATIVE_INT
 struct ir_exit {
     int32_t off;             /* target's offset from pcbase: 0..4095 is the same page */
     bool backward;           /* taken towards lower or equal addresses: polls */
-    bool flags_dead;         /* the target overwrites the flags before anything can see them (look-ahead proved it) */
+    bool flags_dead;         /* the target overwrites the flags before anything can see them (look-ahead proved it). On a backward
+                              * exit the poll still sees them: kept up to the exit, stored on the poll's way out only */
     uint8_t reason;          /* exit_loop */
     /* 32-bit flat code wraps at 4 GiB: the linear target is (pcbase + off) cut to 32 bits when set */
     bool wrap32;

@@ -55,7 +55,8 @@ static bool input_wanted(const struct ir_op *op, unsigned i)
     switch (op->op) {
     case IR_flags: return i < flags_inputs(op->sub);
     case IR_lea: return i == 0;
-    case IR_ld: case IR_st: case IR_rmw: case IR_cas: case IR_probe: return i >= 2 && i < ir_op_info[op->op].ins;
+    case IR_rmw: return i == 2 && (op->sub & ~IR_RMW_OLD) != IR_RMW_NEG && (op->sub & ~IR_RMW_OLD) != IR_RMW_NOT;
+    case IR_ld: case IR_st: case IR_cas: case IR_probe: return i >= 2 && i < ir_op_info[op->op].ins;
     case IR_native: return false;
     case IR_call: return i < op->helper->args;
     default: return i < ir_op_info[op->op].ins;
