@@ -329,7 +329,7 @@ static void serve_reset(struct machine *m, enum shutdown_cause cause)
 {
     bool was_running = m->priv->running;
 
-    if (m->no_reboot && cause != SHUTDOWN_HOST_QUIT) {
+    if (m->no_reboot) {
         serve_shutdown(m, cause);
         return;
     }
