@@ -153,8 +153,9 @@ static void arm_second(struct mc146818 *r)
         timer_cancel(&r->second);
         return;
     }
-    int64_t fraction = guest_ns(r) % (int64_t)NS_PER_S;
-    timer_set(&r->second, clock_now(r->dev.machine, CLOCK_HOST_NS) + NS_PER_S - (fraction < 0 ? fraction + NS_PER_S : (uint64_t)fraction));
+    uint64_t now = clock_now(r->dev.machine, CLOCK_HOST_NS);
+    int64_t fraction = ((int64_t)now + r->dev.machine->spec.rtc_offset_ns + r->offset_ns) % (int64_t)NS_PER_S;
+    timer_set(&r->second, now + NS_PER_S - (fraction < 0 ? fraction + NS_PER_S : (uint64_t)fraction));
 }
 
 /* 11xxxxxx in an alarm register means "any". */

@@ -111,7 +111,7 @@ Test(ioapic, logical_flat_and_lowest_priority)
     rte(3, 0x0cull << 56 | 0x800 | 0x43);                 /* logical 1100b */
     ioapic_pin(io, 3, 1);
     cr_expect(take(2) == 0x43 && take(3) == 0x43 && take(0) == -1 && take(1) == -1);
-    l[1]->tpr = 0x50;
+    l[1]->tpr = 0xf0;
     rte(6, 0x06ull << 56 | 0x900 | 0x66);                 /* logical 0110b, lowest priority */
     for (unsigned i = 0; i < 3; i++) {
         ioapic_pin(io, 6, 1);
@@ -128,6 +128,6 @@ Test(ioapic, nmi_init_and_msi)
     cr_expect_eq(test_requests(l[1]->x86.cpu), CPU_REQ_NMI);
     apic_bus_msi(&bus, 0xfee03000, 0x4071);
     cr_expect_eq(take(3), 0x71);
-    apic_bus_msi(&bus, 0xfee0f004, 0x0072);
-    cr_expect(take(0) == 0x72 && take(1) == 0x72 && take(2) == 0x72 && take(3) == 0x72);
+    apic_bus_msi(&bus, 0xfee0f004, 0x0082);
+    cr_expect(take(0) == 0x82 && take(1) == 0x82 && take(2) == 0x82 && take(3) == 0x82);
 }
