@@ -423,12 +423,23 @@ static bool fpu_unavailable(struct x86_tr *t)
     return nm;
 }
 
+/* sti was the last instruction here: the next one runs alone under its shadow, then events are looked for. */
+static void shadow_alone(struct x86_tr *t)
+{
+    tr_call(t, &x86_helper_set_shadow, ir_const(t->ir, 0), 0, 0, 0);
+    ir_exit_loop(t->ir, TCG_EXIT_MODE, tr_target(t, t->off));
+}
+
 /* Decodes at t->off into *i; false when the region ends here (an exit was emitted, or src says what is needed). */
 static bool fetch(struct x86_tr *t, struct x86_insn *i, bool first)
 {
     struct tcg_source *src = t->src;
     enum x86_code_mode code = t->code64 ? X86_CODE64 : t->code32 ? X86_CODE32 : X86_CODE16;
     int len = x86_decode(i, src->bytes + t->off, PAGE_SIZE - t->off, code);
+    if (t->sti_shadow && (len <= 0 || (i->row->marks & X86_ROW_ENDS))) {
+        shadow_alone(t);
+        return false;
+    }
     if (len == X86_DECODE_MORE) {
         if (!first) {
             t->next_off = t->off;
@@ -511,9 +522,7 @@ void x86_translate(struct ir *ir, struct tcg_source *src)
             break;
         }
         if (n && (t.off >= PAGE_SIZE || src->crosses || n >= src->max_insns)) {
-            /* sti was the last instruction that fits: the loop runs the shadowed one alone */
-            tr_call(&t, &x86_helper_set_shadow, ir_const(ir, 0), 0, 0, 0);
-            ir_exit_loop(ir, TCG_EXIT_MODE, tr_target(&t, t.off));
+            shadow_alone(&t);
             break;
         }
         if (!translate_one(&t, &insn, n == 0)) {
