@@ -6,7 +6,6 @@
 #include <inttypes.h>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "core/dma.h"
 #include "core/machine.h"
 #include "cpu/x86/cpu.h"
@@ -58,6 +57,7 @@ struct pc {
     struct isa_bus *isa;
     struct device *row[ISA_ROWS];
     struct apic_bus apics;
+    unsigned a20;                    /* gates that are open: bit 0 the 8042's, bit 1 port 92h's */
     struct boot_machine boot;
     struct boot_image *image;
     GByteArray *acpi;
@@ -147,25 +147,18 @@ static void pc_intr(void *owner, unsigned n, int level)
 
 static void pc_msi(void *owner, uint64_t addr, uint32_t data) { apic_bus_msi(&((struct pc *)owner)->apics, addr, data); }
 
+static void open_a20(struct cpu *c, void *open) { x86_cpu_set_a20(c, open != NULL); }
+
+/* n: which of the two gates; address bit 20 goes through if either is open. */
 static void pc_a20(void *owner, unsigned n, int level)
 {
-    (void)owner, (void)n;
-    if (!level) {
-        log_unimp("not supported: closing the A20 gate");
+    struct pc *pc = owner;
+    struct machine *m = pc->dev.machine;
+    bool was = pc->a20 != 0;
+    pc->a20 = (pc->a20 & ~(1u << n)) | (unsigned)!!level << n;
+    for (unsigned i = 0; was != (pc->a20 != 0) && i < m->n_cpus; i++) {
+        cpu_run_on(m->cpus[i], open_a20, pc->a20 ? pc : NULL, true);
     }
-}
-
-static unsigned bits_for(unsigned n) { return n > 1 ? 32 - __builtin_clz(n - 1) : 0; }
-
-/* APIC ids leave room for each level of the topology (SDM vol. 3, 9.9.1). */
-static uint32_t apic_id(const struct machine_spec *s, unsigned n)
-{
-    unsigned threads = MAX(s->threads, 1), cores = MAX(s->cores, 1);
-    unsigned thread = n % threads, core = n / threads % cores, package = n / threads / cores;
-    if (s->threads <= 1 && s->cores <= 1) {
-        return n;
-    }
-    return (package << bits_for(cores) | core) << bits_for(threads) | thread;
 }
 
 static bool build_cpus(struct pc *pc, struct machine *m, GError **err)
@@ -174,13 +167,13 @@ static bool build_cpus(struct pc *pc, struct machine *m, GError **err)
     pc->apics.cpus = g_new0(struct lapic *, n);
     for (unsigned i = 0; i < n; i++) {
         struct cpu *c = x86_cpu_create(m, i, m->spec.cpu_model ? m->spec.cpu_model : m->spec.board->default_cpu, err);
-        struct lapic *l = c ? lapic_new(m, c, apic_id(&m->spec, i), &pc->apics, err) : NULL;
+        struct lapic *l = c ? lapic_new(m, c, x86_apic_id(m, i), &pc->apics, err) : NULL;
         if (!l) {
             return false;
         }
         l->extint_source = (struct extint_source){ i8259_ack, pc->row[PIC] };
         pc->apics.cpus[pc->apics.n_cpus++] = l;
-        x86_cpu_set_lapic(c, &l->x86);
+        x86_cpu_connect_intc(c, &l->x86);
     }
     region_init_io(&pc->lapic_mmio, "apic-msi", &lapic_mmio_ops, &pc->apics, 0x1000);
     region_add(&m->memory_root, &pc->lapic_mmio, X86_APIC_DEFAULT_BASE, 2);
@@ -319,7 +312,7 @@ static void pc_reset(void *opaque)
         dma_write_rom(&m->memory, ACPI_AREA, pc->acpi->data, pc->acpi->len);
     }
     boot_image_place(pc->image, &m->memory);
-    x86_cpu_set_entry(m->cpus[0], &pc->image->entry);
+    x86_cpu_apply_entry(m->cpus[0], &pc->image->entry);
 }
 
 static bool load_kernel(struct pc *pc, struct machine *m, GError **err)
@@ -344,6 +337,7 @@ static bool pc_build(struct machine *m, GError **err)
         return false;
     }
     m->board_data = pc;
+    pc->a20 = 3;
     if (!build_memory(pc, m, err) || !build_isa(pc, m, err) || !build_cpus(pc, m, err) || !build_pci(pc, m, err)) {
         return false;
     }
