@@ -169,6 +169,7 @@ static void fold_address(struct forward *f, struct ir_op *op)
 static void refold(struct forward *f, struct ir_op *op)
 {
     struct ir *ir = f->ir;
+    uint8_t uses = op->uses;
     ir_ref same;
 
     drop_inputs(ir, op);
@@ -176,6 +177,7 @@ static void refold(struct forward *f, struct ir_op *op)
     if (same) {
         alias(op, same);
     } else {
+        op->uses = uses;
         use_inputs(ir, op);
     }
 }
