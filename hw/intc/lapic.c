@@ -753,23 +753,25 @@ static void lapic_fini(struct device *d)
     timer_cancel(&((struct lapic *)d)->timer);
 }
 
+static void reset_base(struct lapic *l)
+{
+    atomic_store(&l->x86.base, X86_APIC_DEFAULT_BASE | X86_APIC_BASE_ENABLE | (l->x86.cpu->index == 0 ? X86_APIC_BASE_BSP : 0));
+}
+
 static void lapic_reset(struct device *d, enum reset_phase phase)
 {
     struct lapic *l = (struct lapic *)d;
     if (phase == RESET_ENTER) {
         reset_registers(l);
-        atomic_store(&l->x86.base, X86_APIC_DEFAULT_BASE | X86_APIC_BASE_ENABLE |
-                     (l->x86.cpu && l->x86.cpu->index == 0 ? X86_APIC_BASE_BSP : 0));
+        reset_base(l);
     }
 }
 
 static void lapic_settle(struct device *d)
 {
     struct lapic *l = (struct lapic *)d;
-    if (l->x86.cpu) {
-        timer_settle(l);
-        ring_if_deliverable(l);
-    }
+    timer_settle(l);
+    ring_if_deliverable(l);
 }
 
 static const struct field x86_lapic_fields[] = {
@@ -817,6 +819,7 @@ struct lapic *lapic_new(struct machine *m, struct cpu *cpu, uint32_t id, struct 
     l->x86.cpu = cpu;
     l->x86.id = id;
     l->bus = bus;
+    reset_base(l);                                 /* the CPU's reset comes before ours and asks for BSP */
     return device_add(&l->dev, err) ? l : NULL;
 }
 
