@@ -44,7 +44,8 @@ static void on_continue(int sig)
 
 bool terminal_raw(bool signals)
 {
-    static const int fatal[] = { SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGQUIT, SIGTRAP, SIGSYS, SIGXCPU };
+    static const int fatal[] = { SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGQUIT, SIGTRAP, SIGSYS, SIGXCPU,
+                                 SIGINT, SIGTERM, SIGHUP };
     struct sigaction old, now = { .sa_handler = on_fatal, .sa_flags = SA_NODEFER };
 
     /* In the background the terminal belongs to somebody else; touching it would stop us. */

@@ -10,7 +10,7 @@ Test(disas, rows)
         { DISAS_X86_64, "\x48\x89\xd8", 3, "mov rax, rbx\n", 3 },
         { DISAS_X86_32, "\x89\xd8", 2, "mov eax, ebx\n", 2 },
         { DISAS_X86_16, "\x89\xd8", 2, "mov ax, bx\n", 2 },
-        { DISAS_X86_64, "\xe9\x00\x00", 3, ".byte 0x00\n", 3 },
+        { DISAS_X86_64, "\xe9\x00\x00\x00", 4, ".byte 0x00\n", 4 },
         { DISAS_X86_64, "\x06", 1, ".byte 0x06\n", 1 },
         { DISAS_ARM64, "\xc0\x03\x5f\xd6", 4, "ret\n", 4 },
         { DISAS_ARM64, "\xff\xff\xff\xff", 4, ".byte 0xff, 0xff, 0xff, 0xff\n", 4 },

@@ -1,0 +1,78 @@
+/*
+ * What is built in. See main/builtin.h.
+ */
+#include "main/builtin.h"
+
+#include <string.h>
+
+#include "accel/tcg/tcg_accel.h"
+#include "core/accel.h"
+#include "core/device.h"
+#include "core/machine.h"
+#include "cpu/x86/cpu.h"
+#include "disas/disas.h"
+#include "hw/acpi/piix4_pm.h"
+#include "hw/boards/boards.h"
+#include "hw/char/uart16550.h"
+#include "hw/intc/i8259.h"
+#include "hw/intc/ioapic.h"
+#include "hw/intc/lapic.h"
+#include "hw/isa/isa.h"
+#include "hw/misc/fw_cfg.h"
+#include "hw/misc/misc.h"
+#include "hw/pci/i440fx.h"
+#include "hw/timer/i8254.h"
+#include "hw/timer/mc146818.h"
+#include "monitor/monitor.h"
+
+const struct board *const builtin_boards[] = { &board_pc, NULL };
+
+static const struct accel_ops *const engines[] = { &accel_tcg, NULL };
+
+static const struct device_class *const classes[] = {
+    &isa_bus_class, &i8042_class, &port92_class, &fw_cfg_class,
+    &i8254_class, &i8259_class, &ioapic_class, &lapic_class, &mc146818_class,
+    &i440fx_class, &piix3_class, &piix4_pm_class,
+    &uart16550_class, &debugexit_class,
+    NULL,
+};
+
+const struct command *const builtin_commands[] = { monitor_commands, NULL };
+
+/* For -d in_asm and out_asm. */
+static void disassemble(FILE *out, unsigned mode, uint64_t pc, const uint8_t *bytes, size_t len)
+{
+    GString *s = g_string_new(NULL);
+
+    disas_print(s, mode == TCG_DISAS_HOST ? DISAS_X86_64 : (enum disas_mode)mode, pc, bytes, len, 0);
+    fputs(s->str, out);
+    g_string_free(s, TRUE);
+}
+
+bool builtin_register(GError **err)
+{
+    tcg_set_disassembler(disassemble);
+    accels_set(engines);
+    device_classes_set(classes);
+    for (unsigned i = 0; classes[i]; i++) {
+        if (!device_class_check(classes[i], err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const struct board *board_find(const char *name)
+{
+    for (unsigned i = 0; builtin_boards[i]; i++) {
+        if (!strcmp(builtin_boards[i]->name, name) || !g_strcmp0(builtin_boards[i]->alias, name)) {
+            return builtin_boards[i];
+        }
+    }
+    return NULL;
+}
+
+void builtin_cpu_help(FILE *out)
+{
+    x86_models_help(out);
+}
