@@ -174,8 +174,25 @@ struct device *device_new(struct machine *m, const struct device_class *class, c
     return d;
 }
 
+/* A timer must not outlive its device; one without a machine was never initialised. */
+static void timers_cancel(void *base, const struct field *fields, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const struct field *f = &fields[i];
+        char *p = (char *)base + f->offset;
+
+        if (f->type == FIELD_TIMER && ((struct timer *)p)->machine) {
+            timer_cancel((struct timer *)p);
+        }
+        for (unsigned k = 0; f->type == FIELD_STRUCT && k < f->count; k++) {
+            timers_cancel(p + k * field_elem_size(f), f->fields, f->n_fields);
+        }
+    }
+}
+
 static void device_free(struct device *d)
 {
+    timers_cancel(d, d->class->fields, d->class->n_fields);
     for (unsigned i = 0; i < d->class->n_fields; i++) {
         const struct field *f = &d->class->fields[i];
 

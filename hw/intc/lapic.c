@@ -343,11 +343,6 @@ static bool lapic_init(struct device *d, GError **err)
     return true;
 }
 
-static void lapic_fini(struct device *d)
-{
-    timer_cancel(&((struct lapic *)d)->timer);
-}
-
 static void reset_base(struct lapic *l)
 {
     atomic_store(&l->x86.base, X86_APIC_DEFAULT_BASE | X86_APIC_BASE_ENABLE | (l->x86.cpu->index == 0 ? X86_APIC_BASE_BSP : 0));
@@ -405,7 +400,7 @@ static const struct field lapic_fields[] = {
 const struct device_class lapic_class = {
     .name = "apic", .desc = "local APIC of a vCPU", .bus = "system", .size = sizeof(struct lapic), .version = 1,
     .fields = lapic_fields, .n_fields = G_N_ELEMENTS(lapic_fields),
-    .init = lapic_init, .fini = lapic_fini, .reset = lapic_reset, .settle = lapic_settle,
+    .init = lapic_init, .reset = lapic_reset, .settle = lapic_settle,
 };
 
 struct lapic *lapic_new(struct machine *m, struct cpu *cpu, uint32_t id, struct apic_bus *bus, GError **err)
