@@ -122,6 +122,7 @@ struct cpu {
     _Atomic uint64_t view_epoch;        /* 0: holds no flat view; else the epoch when it last had none (core/region.c) */
     GCond wake;                         /* with the machine lock */
     struct cpu_work *work;              /* machine lock */
+    bool in_exclusive;                  /* runs one instruction while every other vCPU is stopped; set by the engine, own thread */
     uint64_t icount;                    /* instructions, where counted */
 };
 
