@@ -52,7 +52,7 @@ struct x86_state {
     uint64_t xcr0, xss;
     uint64_t efer, star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, pat;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
-    uint64_t apic_base, misc_enable, tsc_offset, spec_ctrl, debugctl, mcg_status, mcg_ctl;
+    uint64_t misc_enable, tsc_offset, tsc_adjust, spec_ctrl, debugctl, mcg_status, mcg_ctl;
     uint64_t mtrr_def, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
     uint64_t mc_bank[4 * 10];
     uint32_t pkru;
@@ -73,6 +73,8 @@ struct x86_state {
     uint8_t sipi_vector;
     struct x86_exception exc;
     bool irq_waits;                      /* the APIC has a vector that IF, shadow or TPR held back: who sets IF leaves by TCG_EXIT_EVENT */
+    bool nmi_waits;                      /* an NMI came while masked */
+    bool shutdown;                       /* triple fault: nothing but reset (or INIT, NMI) ends it */
     uint32_t dr6_pending;                /* debug traps to deliver before the next instruction, as DR6 bits (X86_MODE_EVENT) */
     uint64_t monitor_addr;               /* MONITOR armed on this line; ~0: not armed */
 
@@ -90,6 +92,13 @@ struct x86_cpu {
     struct x86_state s __attribute__((aligned(64)));
     const struct x86_model *model;
     uint32_t cpuid_feature_words[16];    /* what this CPU offers, by enum x86_feature bit: features[f / 32] bit f % 32 */
+    uint32_t cpuid_words[16];            /* feature registers of CPUID, by enum x86_cpuid_word (models.h) */
+    char vendor[12], brand[49];          /* CPUID 0, 80000002h; the model's, unless -cpu says otherwise */
+    uint32_t level, xlevel;              /* highest leaves */
+    uint16_t family, cpu_model, stepping;
+    uint8_t phys_bits;                   /* width of physical addresses */
+    bool page_1g, intel;                 /* 1 GiB pages; behaves as GenuineIntel where the makers differ */
+    uint64_t cr4_mask, efer_mask, xcr0_mask;   /* bits that exist */
     uint32_t apic_id;
     struct x86_lapic *lapic;             /* core/x86_intc.h; NULL: none */
     const struct x86_entry *entry;       /* where a loader wants it to begin after reset; NULL: the reset vector */

@@ -1,0 +1,142 @@
+/*
+ * What a vCPU looks at between regions: pending exceptions and traps, INIT, SIPI, NMI, maskable interrupts, and whether a halted one
+ * wakes. Priorities: Intel SDM vol. 3, table 6-2; INIT and SIPI: chapter 9. The APIC's side is core/x86_intc.h.
+ */
+#include "base/log.h"
+#include "core/x86_intc.h"
+#include "cpu/x86/sys_priv.h"
+
+static bool take(struct cpu *c, uint32_t bit)
+{
+    return atomic_load(&c->request) & bit && atomic_fetch_and(&c->request, ~bit) & bit;
+}
+
+static void do_init(struct x86_cpu *x)
+{
+    struct cpu *c = &x->cpu;
+    bool bsp = true;
+
+    if (x->lapic) {
+        x->lapic->ops->init(x->lapic);
+        bsp = atomic_load(&x->lapic->base) & X86_APIC_BASE_BSP;
+    }
+    x86_reset_registers(x, true);
+    accel_of(&x->s)->tlb_flush(c, TLB_FLUSH_ALL, 0, 0);
+    accel_of(&x->s)->mode_changed(c);
+    atomic_store(&c->powered_off, !bsp);
+    atomic_store(&c->halted, !bsp);
+}
+
+static void do_sipi(struct x86_cpu *x)
+{
+    struct x86_state *s = &x->s;
+    unsigned vector = x->lapic ? atomic_load(&x->lapic->sipi_vector) : 0;
+
+    s->sipi_vector = vector;
+    x86_set_seg(s, X86_CS, vector << 8, (uint64_t)vector << 12, 0xffff, 0x9b, false);
+    s->env.pc = s->seg[X86_CS].base;
+    x86_update_hflags(s);
+    accel_of(s)->mode_changed(&x->cpu);
+    atomic_store(&x->cpu.powered_off, false);
+    atomic_store(&x->cpu.halted, false);
+}
+
+/* True when something was delivered. */
+static bool service_nmi(struct x86_state *s, struct cpu *c)
+{
+    if (!(atomic_load(&c->request) & CPU_REQ_NMI) || s->shadow || s->shadow_ss) {
+        return false;      /* in the shadow the request stays; the shadowed instruction ends with a look here */
+    }
+    take(c, CPU_REQ_NMI);
+    if (s->nmi_masked) {
+        s->nmi_waits = true;      /* IRET rings again */
+        return false;
+    }
+    atomic_store(&c->halted, false);
+    x86_deliver_nmi(s);
+    return true;
+}
+
+static void service_irq(struct x86_state *s, struct x86_cpu *x)
+{
+    struct x86_lapic *l = x->lapic;
+    struct cpu *c = &x->cpu;
+    bool rang = take(c, CPU_REQ_IRQ);
+    int vector;
+
+    if (!l || !(rang || s->irq_waits)) {
+        return;
+    }
+    if (!l->ops->has_irq(l)) {
+        s->irq_waits = false;
+        return;
+    }
+    if (!(s->eflags & FL_IF) || s->shadow || s->shadow_ss) {
+        s->irq_waits = true;
+        return;
+    }
+    vector = l->ops->ack(l);
+    if (vector >= 0) {
+        atomic_store(&c->halted, false);
+        x86_deliver_irq(s, vector);
+    }
+    /* Another may wait behind it; the handler runs with IF clear, unless the gate is a trap gate. */
+    s->irq_waits = l->ops->has_irq(l);
+    if (s->irq_waits && (s->eflags & FL_IF)) {
+        x86_look(s);
+    }
+}
+
+void x86_service(struct cpu *c)
+{
+    struct x86_cpu *x = x86_of(c);
+    struct x86_state *s = &x->s;
+
+    if (take(c, CPU_REQ_INIT)) {
+        do_init(x);
+    }
+    if (take(c, CPU_REQ_SIPI) && atomic_load(&c->powered_off)) {
+        do_sipi(x);
+    }
+    if (atomic_load(&c->powered_off) || s->shutdown) {
+        atomic_store(&c->halted, true);
+        return;
+    }
+    if (take(c, CPU_REQ_SMI)) {
+        log_unimp("SMI: no system management mode: ignored");
+    }
+    take(c, CPU_REQ_TIMER);
+    if (s->exc.pending) {
+        x86_deliver_pending(s);
+        if (s->shutdown) {
+            return;
+        }
+    }
+    if (s->dr6_pending && !s->shadow_ss) {
+        x86_deliver_db(s);
+    }
+    if (!service_nmi(s, c)) {
+        service_irq(s, x);
+    }
+}
+
+bool x86_wakes(struct cpu *c)
+{
+    struct x86_cpu *x = x86_of(c);
+    struct x86_state *s = &x->s;
+    uint32_t r = atomic_load(&c->request);
+
+    if (r & CPU_REQ_INIT) {
+        return true;
+    }
+    if (atomic_load(&c->powered_off)) {
+        return r & CPU_REQ_SIPI;
+    }
+    if (s->shutdown) {
+        return false;
+    }
+    if ((r & CPU_REQ_SMI) || ((r & CPU_REQ_NMI) && !s->nmi_masked) || s->exc.pending || s->dr6_pending) {
+        return true;
+    }
+    return ((r & CPU_REQ_IRQ) || s->irq_waits) && (s->eflags & FL_IF) && x->lapic && x->lapic->ops->has_irq(x->lapic);
+}
