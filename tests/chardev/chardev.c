@@ -318,6 +318,11 @@ Test(chardev, mux_keys)
     s.room = 9;
     chardev_kick_input(serial);
     cr_expect_str_eq(s.got->str, "ab\1c123");
+    s.room = 1;
+    chardev_write(user, "xyz\1c\1c", 7);
+    s.room = 9;
+    chardev_kick_input(serial);
+    cr_expect_str_eq(s.got->str, "ab\1c123xyz", "what was typed waits for its front");
     chardev_mux_set_escape(m, 2);
     chardev_write(user, "\1x\2x", 4);
     cr_expect_eq(quits, 3);

@@ -72,7 +72,7 @@ Test(passes, random_regions_keep_their_meaning)
         raw_ops += count_ops(&raw);
         for (uint32_t off = 0; off <= 16; off++) {          /* 16: no pass at all */
             char what[32];
-            randir_make(&ir, &arena, seed, options);
+            randir_make(&ir, &arena, seed, options | (off & 15) * RANDIR_OFF);
             if (off == 16) {
                 folded_ops += count_ops(&ir);
             } else {
@@ -87,6 +87,11 @@ Test(passes, random_regions_keep_their_meaning)
         check_same(&raw, &ir, seed, "no builder folding, all passes");
         ir_optimise(&ir, 0);
         check_same(&raw, &ir, seed, "all passes twice");
+        randir_make(&ir, &arena, seed, options);
+        for (unsigned i = 0; ir_passes[i].name; i++) {
+            ir_passes[i].run(&ir);
+            check_same(&raw, &ir, seed, ir_passes[i].name);
+        }
     }
     arena_free(&arena);
     cr_assert_lt(folded_ops, raw_ops);

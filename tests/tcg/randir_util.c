@@ -553,6 +553,7 @@ void randir_make(struct ir *ir, struct arena *arena, uint64_t seed, unsigned opt
 
     ir_begin(ir, arena, &randir_guest);
     ir->no_fold = options & RANDIR_NO_FOLD;
+    ir->off_mask = options / RANDIR_OFF;
     n = 1 + (unsigned)rnd(&g, 24);
     g.off = (unsigned)rnd(&g, 3900);
     for (unsigned i = 0; i < n; i++) {

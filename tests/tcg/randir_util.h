@@ -35,6 +35,7 @@ enum randir_options {
     RANDIR_NATIVE  = 2,                       /* vector and x87 instructions too */
     RANDIR_FAULTS  = 4,                       /* now and then an access that faults, a division by zero */
     RANDIR_HELPERS = 8,
+    RANDIR_OFF     = 256,                     /* times a mask: ir.off_mask */
 };
 
 uint64_t randir_next(uint64_t *rng);
