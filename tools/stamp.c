@@ -25,27 +25,26 @@ static double tv_ms(struct timeval t)
     return t.tv_sec * 1e3 + t.tv_usec / 1e3;
 }
 
-/* The time of a line is that of its first byte that came in. */
+/* The time of a line is that of its last byte: firmware may leave a line begun for seconds. */
 static void copy_lines(int fd, double start)
 {
-    char buf[65536];
-    int at_start = 1;
+    char buf[65536], line[8192];
+    size_t len = 0;
     for (ssize_t n; (n = read(fd, buf, sizeof(buf))) > 0 || (n < 0 && errno == EINTR);) {
         double t = now_ms() - start;
         for (ssize_t i = 0; i < n; i++) {
-            if (buf[i] == '\r') {
-                continue;
+            if (buf[i] != '\r' && buf[i] != '\n') {
+                line[len++] = buf[i];
             }
-            if (at_start) {
-                printf("%11.3f ", t);
+            if (buf[i] == '\n' || len == sizeof(line)) {
+                printf("%11.3f %.*s\n", t, (int)len, line);
+                len = 0;
             }
-            putchar(buf[i]);
-            at_start = buf[i] == '\n';
         }
         fflush(stdout);
     }
-    if (!at_start) {
-        putchar('\n');
+    if (len) {
+        printf("%11.3f %.*s\n", now_ms() - start, (int)len, line);
     }
 }
 
