@@ -80,7 +80,7 @@ const char *name_suggest(const char *word, const char *const *names)
     const char *best = NULL;
     unsigned best_distance = UINT_MAX;
     size_t len = strlen(word);
-    unsigned limit = len < 3 ? 1 : (unsigned)MIN(len / 3 + 1, 4);
+    unsigned limit = len < 4 ? 1 : (unsigned)MIN(len / 3 + 1, 4);
 
     for (; names && *names; names++) {
         unsigned d = name_distance(word, *names);

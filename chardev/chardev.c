@@ -130,23 +130,31 @@ struct pair_end {
     struct chardev *other;
     uint8_t queue[PAIR_ROOM];    /* on its way to this end */
     size_t n;
+    bool held;                   /* the other end's last write was short */
 };
 
-static void pair_kick(struct chardev *c)
+static void pair_deliver(struct chardev *c)
 {
     struct pair_end *e = c->data;
-    size_t n = MIN(chardev_can_take(c), e->n);
     uint8_t piece[PAIR_ROOM];
-    bool was_full = e->n == PAIR_ROOM;
+    size_t n;
 
-    if (n) {
+    while (e->n && (n = MIN(chardev_can_take(c), e->n))) {
         memcpy(piece, e->queue, n);
         e->n -= n;
         memmove(e->queue, e->queue + n, e->n);
         chardev_take(c, piece, n);
-        if (was_full && e->other) {
-            chardev_writable(e->other);
-        }
+    }
+}
+
+static void pair_kick(struct chardev *c)
+{
+    struct pair_end *e = c->data;
+
+    pair_deliver(c);
+    if (e->held && e->n < PAIR_ROOM && e->other) {
+        e->held = false;
+        chardev_writable(e->other);
     }
 }
 
@@ -154,14 +162,18 @@ static size_t pair_write(struct chardev *c, const uint8_t *buf, size_t len)
 {
     struct chardev *other = ((struct pair_end *)c->data)->other;
     struct pair_end *e = other ? other->data : NULL;
-    size_t n = e ? MIN(len, PAIR_ROOM - e->n) : len;
+    size_t done = 0, n;
 
-    if (e) {
-        memcpy(e->queue + e->n, buf, n);
+    while (e && done < len && (n = MIN(len - done, PAIR_ROOM - e->n))) {
+        memcpy(e->queue + e->n, buf + done, n);
         e->n += n;
-        pair_kick(other);
+        done += n;
+        pair_deliver(other);
     }
-    return n;
+    if (e && done < len) {
+        e->held = true;
+    }
+    return e ? done : len;
 }
 
 static void pair_close(struct chardev *c)

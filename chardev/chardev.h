@@ -31,7 +31,7 @@ struct chardev_port {
     size_t (*can_take)(void *opaque);                               /* bytes that take() accepts now */
     void (*take)(void *opaque, const uint8_t *buf, size_t len);     /* len <= can_take() */
     void (*event)(void *opaque, enum chardev_event event);
-    void (*writable)(void *opaque);       /* after a short chardev_write(): try again now */
+    void (*writable)(void *opaque);       /* after a short chardev_write(), never inside it: try again now */
     void *opaque;
 };
 

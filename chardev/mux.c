@@ -1,7 +1,7 @@
 /*
  * The multiplexer: fronts that share one host stream. See chardev/chardev.h.
  *
- * What is typed is queued here, so that the escape key works while the guest takes no input.
+ * What is typed is queued here for each front, so that the escape key works while the guest takes no input.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,14 +10,18 @@
 
 enum { MUX_FRONTS = 8, MUX_QUEUE = 4096, MUX_ESCAPE = 1 };
 
+struct mux_front {
+    struct chardev_mux *mux;
+    uint8_t queue[MUX_QUEUE];       /* typed for this front */
+    size_t queued;
+};
+
 struct chardev_mux {
     struct chardev *host;
     void (*quit)(void *opaque);
     void *opaque;
     struct chardev *front[MUX_FRONTS];
     unsigned n, focus;
-    uint8_t queue[MUX_QUEUE];       /* for the front with focus */
-    size_t queued;
     uint8_t escape;
     bool escaped;                   /* the escape key was the last one */
 };
@@ -27,17 +31,32 @@ static struct chardev *focused(struct chardev_mux *m)
     return m->n ? m->front[m->focus] : NULL;
 }
 
-static void mux_deliver(struct chardev_mux *m)
+static struct mux_front *front_of(struct chardev *c)
 {
-    struct chardev *c = focused(m);
+    return c->data;
+}
+
+static void front_deliver(struct chardev *c)
+{
+    struct mux_front *f = front_of(c);
     uint8_t piece[MUX_QUEUE];
     size_t n;
 
-    while (c && m->queued && (n = MIN(chardev_can_take(c), m->queued))) {
-        memcpy(piece, m->queue, n);
-        m->queued -= n;
-        memmove(m->queue, m->queue + n, m->queued);
+    while (f->queued && (n = MIN(chardev_can_take(c), f->queued))) {
+        memcpy(piece, f->queue, n);
+        f->queued -= n;
+        memmove(f->queue, f->queue + n, f->queued);
         chardev_take(c, piece, n);
+    }
+}
+
+/* There is room: mux_can_take() said so. */
+static void mux_queue(struct chardev_mux *m, uint8_t key)
+{
+    struct mux_front *f = m->n ? front_of(focused(m)) : NULL;
+
+    if (f && f->queued < MUX_QUEUE) {
+        f->queue[f->queued++] = key;
     }
 }
 
@@ -57,7 +76,6 @@ void chardev_mux_focus(struct chardev_mux *m, struct chardev *front)
     for (unsigned i = 0; i < m->n; i++) {
         if (m->front[i] == front && m->focus != i) {
             m->focus = i;
-            m->queued = 0;
             chardev_event(front, CHARDEV_OPENED);
         }
     }
@@ -67,14 +85,14 @@ static void mux_key(struct chardev_mux *m, uint8_t key)
 {
     if (!m->escaped) {
         m->escaped = key == m->escape;
-        if (!m->escaped && m->queued < MUX_QUEUE) {
-            m->queue[m->queued++] = key;
+        if (!m->escaped) {
+            mux_queue(m, key);
         }
         return;
     }
     m->escaped = false;
     if (key == m->escape) {
-        m->queue[m->queued++] = key;
+        mux_queue(m, key);
         return;
     }
     switch (key) {
@@ -86,7 +104,7 @@ static void mux_key(struct chardev_mux *m, uint8_t key)
         break;
     case 'c':
         if (m->n) {
-            mux_deliver(m);
+            front_deliver(focused(m));
             chardev_mux_focus(m, m->front[(m->focus + 1) % m->n]);
         }
         break;
@@ -108,7 +126,7 @@ static size_t mux_can_take(void *opaque)
 {
     struct chardev_mux *m = opaque;
 
-    return MUX_QUEUE - m->queued;
+    return m->n ? MUX_QUEUE - front_of(focused(m))->queued : MUX_QUEUE;
 }
 
 static void mux_take(void *opaque, const uint8_t *buf, size_t len)
@@ -118,7 +136,9 @@ static void mux_take(void *opaque, const uint8_t *buf, size_t len)
     for (size_t i = 0; i < len; i++) {
         mux_key(m, buf[i]);
     }
-    mux_deliver(m);
+    if (m->n) {
+        front_deliver(focused(m));
+    }
 }
 
 static void mux_event(void *opaque, enum chardev_event event)
@@ -146,23 +166,24 @@ static void mux_writable(void *opaque)
 
 static size_t front_write(struct chardev *c, const uint8_t *buf, size_t len)
 {
-    return chardev_write(((struct chardev_mux *)c->data)->host, buf, len);
+    return chardev_write(front_of(c)->mux->host, buf, len);
 }
 
 static void front_kick(struct chardev *c)
 {
-    struct chardev_mux *m = c->data;
+    struct chardev_mux *m = front_of(c)->mux;
 
-    if (c == focused(m) && m->queued) {
-        mux_deliver(m);
+    if (front_of(c)->queued) {
+        front_deliver(c);
         chardev_kick_input(m->host);
     }
 }
 
 static void front_close(struct chardev *c)
 {
-    struct chardev_mux *m = c->data;
+    struct chardev_mux *m = front_of(c)->mux;
 
+    g_free(c->data);
     for (unsigned i = 0; i < m->n; i++) {
         if (m->front[i] == c) {
             memmove(&m->front[i], &m->front[i + 1], (m->n - i - 1) * sizeof(m->front[0]));
@@ -176,7 +197,7 @@ static void front_close(struct chardev *c)
 /* Only the front with focus hears OPENED: a monitor in the background must not print its prompt. */
 static void front_attached(struct chardev *c)
 {
-    struct chardev_mux *m = c->data;
+    struct chardev_mux *m = front_of(c)->mux;
 
     if (c == focused(m) && c->connected) {
         chardev_event(c, CHARDEV_OPENED);
@@ -208,10 +229,12 @@ struct chardev *chardev_mux_add(struct chardev_mux *m, const char *label)
 {
     char *name = g_strdup_printf("%s (%s)", chardev_name(m->host), label);
     struct chardev *c = chardev_alloc(&front_backend, name);
+    struct mux_front *f = g_new0(struct mux_front, 1);
 
     g_free(name);
     g_assert(m->n < MUX_FRONTS);
-    c->data = m;
+    c->data = f;
+    f->mux = m;
     c->connected = m->host->connected;
     m->front[m->n++] = c;
     return c;

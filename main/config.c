@@ -191,7 +191,7 @@ static const struct option_row rows[] = {
     { "nic", NULL, "none", "no network card", CALL(take_none) },
     { "net", NULL, "none", "no network card", CALL(take_none) },
     { "parallel", NULL, "none", "no parallel port", CALL(take_none) },
-    { "nodefaults", NULL, NULL, "no serial port and no monitor but those asked for", SET(nodefaults) },
+    { "nodefaults", NULL, NULL, "only the serial ports and monitors that are asked for", SET(nodefaults) },
     { "no-user-config", NULL, NULL, "read no configuration of the user's (there is none)", .how = OPTION_IGNORE },
     { "no-acpi", NULL, NULL, "no ACPI tables", SET(no_acpi) },
     { "no-hpet", NULL, NULL, "no HPET (there is none)", .how = OPTION_IGNORE },

@@ -241,6 +241,19 @@ static void advise_host(struct machine *m, const struct config *cfg)
     }
 }
 
+/* A misspelt device is told before anything is built. */
+static bool devices_known(const struct config *cfg, GError **err)
+{
+    for (unsigned i = 0; i < cfg->devices->len; i++) {
+        const char *text = g_ptr_array_index(cfg->devices, i);
+
+        if (!class_of(text, err)) {
+            return error_prefix(err, "-device %s", text);
+        }
+    }
+    return true;
+}
+
 /* What needs no machine: help texts. */
 static void print_and_exit(const struct config *cfg)
 {
@@ -310,7 +323,7 @@ int main(int argc, char **argv)
         die(err);
     }
     print_and_exit(&cfg);
-    if (!check_daemon(&cfg, &err) || (cfg.log_file && !log_set_file(cfg.log_file, &err)) ||
+    if (!check_daemon(&cfg, &err) || !devices_known(&cfg, &err) || (cfg.log_file && !log_set_file(cfg.log_file, &err)) ||
         (cfg.log_items && !log_set_items(cfg.log_items, &err))) {
         die(err);
     }

@@ -110,9 +110,11 @@ static void run(struct machine *m, const struct command *c, const char *path, co
     if (c->sub) {
         len = strcspn(args, " \t");
         if (!len) {
+            word = g_strdup_printf("%s ", path);
             for (s = c->sub; s->name; s++) {
-                help_line(out, "info ", s);
+                help_line(out, word, s);
             }
+            g_free(word);
             return;
         }
         word = g_strndup(args, len);
@@ -121,15 +123,13 @@ static void run(struct machine *m, const struct command *c, const char *path, co
             run(m, s, path, args + len + strspn(args + len, " \t"), out);
         } else {
             GPtrArray *names = g_ptr_array_new();
-            char *what = g_strdup_printf("%s", path);
 
             collect_names(c->sub, names);
             g_ptr_array_add(names, NULL);
-            error_unknown(&err, what, word, (const char *const *)names->pdata, "help");
+            error_unknown(&err, path, word, (const char *const *)names->pdata, path);
             g_string_append_printf(out, "%s\n", err->message);
             g_clear_error(&err);
             g_ptr_array_free(names, TRUE);
-            g_free(what);
         }
         g_free(word);
         return;
@@ -146,7 +146,6 @@ void monitor_execute(struct machine *m, const struct command *const *tables, con
 {
     char *text = g_strstrip(g_strdup(line)), *word;
     const struct command *c = NULL;
-    GError *err = NULL;
     const char *args;
     size_t len;
 
@@ -181,7 +180,6 @@ void monitor_execute(struct machine *m, const struct command *const *tables, con
         g_ptr_array_free(names, TRUE);
     }
 done:
-    g_clear_error(&err);
     g_free(word);
     g_free(text);
 }
