@@ -1,0 +1,209 @@
+/*
+ * What ISA helpers ask of the engine: guest memory in an explicit regime, probes, mode changes. General registers only: helpers
+ * that generated code called run with the guest's vectors live. Devices are reached through native_call(), which saves them.
+ */
+#include "accel/tcg/accel_priv.h"
+
+/* Runs ordinary C from general-register code: vectors, x87 and MXCSR are put aside. */
+static void native_call(void (*fn)(void *), void *arg)
+{
+#ifdef __x86_64__
+    uint8_t area[512 + 16];
+    uint8_t *save = (uint8_t *)(((uintptr_t)area + 15) & ~(uintptr_t)15);
+    uint32_t mxcsr = 0x1f80;
+
+    __asm__ volatile("fxsave64 (%0)\n\tfninit\n\tldmxcsr %1" : : "r"(save), "m"(mxcsr) : "memory");
+    fn(arg);
+    __asm__ volatile("fxrstor64 (%0)" : : "r"(save) : "memory");
+#else
+    fn(arg);
+#endif
+}
+
+static void fragment_of(struct fragment *f, const struct l2_entry *l2, uint64_t va, unsigned len)
+{
+    unsigned at = va & (PAGE_SIZE - 1);
+
+    f->host = l2->host ? l2->host + at : NULL;
+    f->block = l2->block;
+    f->offset = l2->host ? (uint64_t)(f->host - l2->block->host) : 0;
+    f->pa = l2->pa | at;
+    f->len = len;
+    f->readonly = l2->host && l2->readonly;
+}
+
+static uint64_t load(const void *p, unsigned size)
+{
+    switch (size) {
+    case 1: return *(const volatile uint8_t *)p;
+    case 2: return *(const volatile uint16_t *)p;
+    case 4: return *(const volatile uint32_t *)p;
+    case 8: return *(const volatile uint64_t *)p;
+    default: {
+        uint64_t v = 0;
+
+        for (unsigned i = 0; i < size; i++) {
+            v |= (uint64_t)((const volatile uint8_t *)p)[i] << 8 * i;
+        }
+        return v;
+    }
+    }
+}
+
+static void store(void *p, unsigned size, uint64_t v)
+{
+    switch (size) {
+    case 1: *(volatile uint8_t *)p = (uint8_t)v; break;
+    case 2: *(volatile uint16_t *)p = (uint16_t)v; break;
+    case 4: *(volatile uint32_t *)p = (uint32_t)v; break;
+    case 8: *(volatile uint64_t *)p = v; break;
+    default:
+        for (unsigned i = 0; i < size; i++) {
+            ((volatile uint8_t *)p)[i] = (uint8_t)(v >> 8 * i);
+        }
+    }
+}
+
+/* Not crossing a page; size 1..8. */
+static bool ld_part(struct accel_cpu *ac, struct vctx *ctx, uint64_t va, unsigned size, uint64_t *value, struct mmu_fault *fault)
+{
+    struct tlb_entry *e = &ctx->t.entry[(va >> PAGE_BITS) & (TLB_ENTRIES - 1)];
+    struct l2_entry *l2;
+
+    if (e->read == (va & PAGE_MASK)) {
+        *value = load((void *)(uintptr_t)(va + e->addend), size);
+        return true;
+    }
+    l2 = mmu_get(ac, ctx->space, va, MEM_READ, ctx->t.h.regime, fault);
+    if (!l2) {
+        return false;
+    }
+    if (l2->host) {
+        tlb_fill_read(ctx, va, l2);
+        *value = load(l2->host + (va & (PAGE_SIZE - 1)), size);
+    } else {
+        struct native_io io = { .ac = ac };
+
+        fragment_of(&io.f, l2, va, size);
+        native_call(native_io, &io);
+        *value = load(io.buf, size);
+    }
+    return true;
+}
+
+bool tcg_ld(struct cpu *c, uint64_t va, unsigned size, unsigned regime, uint64_t *value, struct mmu_fault *fault)
+{
+    struct accel_cpu *ac = c->accel;
+    struct vctx *ctx = ctx_of(ac, regime);
+    unsigned first = PAGE_SIZE - (va & (PAGE_SIZE - 1));
+    uint64_t low, high;
+
+    if (first >= size) {
+        return ld_part(ac, ctx, va, size, value, fault);
+    }
+    if (!ld_part(ac, ctx, va, first, &low, fault) || !ld_part(ac, ctx, va + first, size - first, &high, fault)) {
+        return false;
+    }
+    *value = low | high << 8 * first;
+    return true;
+}
+
+static void st_part(struct accel_cpu *ac, struct vctx *ctx, uint64_t va, const struct l2_entry *l2, unsigned size, uint64_t value)
+{
+    struct tlb_entry *e = &ctx->t.entry[(va >> PAGE_BITS) & (TLB_ENTRIES - 1)];
+    struct native_io io = { .ac = ac, .write = true };
+    _Atomic uint8_t *flags;
+
+    if (!l2->tag) {
+        store((void *)(uintptr_t)(va + e->addend), size, value);
+        return;
+    }
+    fragment_of(&io.f, l2, va, size);
+    if (io.f.readonly) {
+        return;
+    }
+    if (io.f.host && !ram_flags_code(io.f.block, io.f.offset >> PAGE_BITS)) {
+        flags = &io.f.block->flags[io.f.offset >> PAGE_BITS];
+        store(io.f.host, size, value);
+        atomic_thread_fence(memory_order_seq_cst);
+        if (!atomic_load(flags)) {
+            return;
+        }
+        /* watched, or it has become code meanwhile: the store again, with everything that belongs to it */
+    }
+    store(io.buf, size, value);
+    native_call(native_io, &io);
+    if (io.self) {
+        /* The instruction's helper writes to the instruction's own region: the instruction again, alone. */
+        tcg_sync(ac);
+        tcg_leave(ac, TCG_EXIT_ONE);
+    }
+}
+
+/* Where the store goes: *l2 with tag 0 stands for the own hot entry. False: fault. A copy: the next lookup may replace the entry. */
+static bool st_probe(struct accel_cpu *ac, struct vctx *ctx, uint64_t va, struct l2_entry *l2, struct mmu_fault *fault)
+{
+    struct tlb_entry *e = &ctx->t.entry[(va >> PAGE_BITS) & (TLB_ENTRIES - 1)];
+    const struct l2_entry *found;
+
+    /* A hot entry is good only inside: outside, nobody waits for this vCPU. */
+    if (e->write == (va & PAGE_MASK) && (atomic_load_explicit(&ac->seq, memory_order_relaxed) & 1)) {
+        l2->tag = 0;
+        return true;
+    }
+    found = mmu_get(ac, ctx->space, va, MEM_WRITE, ctx->t.h.regime, fault);
+    if (!found) {
+        return false;
+    }
+    *l2 = *found;
+    return true;
+}
+
+bool tcg_st(struct cpu *c, uint64_t va, unsigned size, unsigned regime, uint64_t value, struct mmu_fault *fault)
+{
+    struct accel_cpu *ac = c->accel;
+    struct vctx *ctx = ctx_of(ac, regime);
+    unsigned first = PAGE_SIZE - (va & (PAGE_SIZE - 1));
+    struct l2_entry l2, l2b;
+
+    if (first >= size) {
+        if (!st_probe(ac, ctx, va, &l2, fault)) {
+            return false;
+        }
+        st_part(ac, ctx, va, &l2, size, value);
+        return true;
+    }
+    if (!st_probe(ac, ctx, va, &l2, fault) || !st_probe(ac, ctx, va + first, &l2b, fault)) {
+        return false;
+    }
+    st_part(ac, ctx, va, &l2, first, value);
+    st_part(ac, ctx, va + first, &l2b, size - first, value >> 8 * first);
+    return true;
+}
+
+void *tcg_probe(struct cpu *c, uint64_t va, unsigned len, enum mem_access access, unsigned regime, struct mmu_fault *fault)
+{
+    struct accel_cpu *ac = c->accel;
+    struct vctx *ctx = ctx_of(ac, regime);
+    struct l2_entry *l2;
+
+    fault->vector = MMU_NO_FAULT;
+    if (len > PAGE_SIZE - (va & (PAGE_SIZE - 1))) {
+        return NULL;
+    }
+    l2 = mmu_get(ac, ctx->space, va, access, regime, fault);
+    if (!l2 || !l2->host) {
+        return NULL;
+    }
+    if (access == MEM_WRITE &&
+        (l2->readonly || !(atomic_load_explicit(&ac->seq, memory_order_relaxed) & 1) ||
+         !ram_announce(ac, l2->block, (uint64_t)(l2->host - l2->block->host) >> PAGE_BITS))) {
+        return NULL;
+    }
+    return l2->host + (va & (PAGE_SIZE - 1));
+}
+
+void tcg_mode_changed(struct cpu *c)
+{
+    ctx_select(c->accel);
+}
