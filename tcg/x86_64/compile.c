@@ -1,0 +1,137 @@
+/*
+ * IR to x86-64 code: the driver. Analysis, one forward pass that allocates and encodes, then what lies out of line.
+ */
+#include "tcg/x86_64/cg_priv.h"
+
+#include <glib.h>
+
+#include "tcg/x86_64/host_priv.h"
+
+#define MOST_PER_OP 1024      /* bytes that one op can emit on the hot path, spills included */
+
+static void begin(struct cg *c, struct tcg_codebuf *cb, size_t at, struct ir *ir, struct arena *a)
+{
+    memset(c, 0, sizeof *c);
+    c->ir = ir;
+    c->a = a;
+    c->n = ir->n;
+    c->base = c->o.p = cb->rw + at;
+    c->limit = cb->rw + cb->end;
+    c->rx_delta = cb->rx - cb->rw;
+    c->al = arena_alloc(a, ir->n * sizeof *c->al);
+    c->v = arena_alloc(a, ir->n * sizeof *c->v);
+    c->al[0] = 0;
+    c->v[0] = (struct val){ .stk = -1, .reg = NOREG, .hint = -1 };
+}
+
+static void em_op(struct cg *c, const struct ir_op *op)
+{
+    ir_ref v = R(c, c->i);
+
+    switch (op->op) {
+    case IR_nop: case IR_const: case IR_pcrel: case IR_flags: case IR_hi:
+        return;
+    case IR_insn:
+        c->pc_off = (int16_t)op->imm;
+        c->insn++;
+        return;
+    case IR_get:
+        if (v == c->i)
+            ra_set_slot(c, (unsigned)op->imm, v);
+        return;
+    case IR_put:
+        em_put(c, op);
+        return;
+    case IR_getflags:
+        if (v == c->i)
+            c->dyn = v;
+        return;
+    case IR_putflags: {
+        ir_ref f = R(c, op->a);
+        c->arch = op_of(c, f)->op == IR_getflags && f == c->dyn && c->v[f].reg == NOREG && c->v[f].stk < 0 ? 0 : f;
+        return;
+    }
+    case IR_insert8: case IR_insert16:
+        if (c->v[c->i].def != c->i)
+            return;                       /* done where its narrow operand was */
+        break;
+    default:
+        if (v < c->i)
+            return;                       /* alias */
+        break;
+    }
+    if ((ir_op_info[op->op].props & IR_PURE) && c->v[v].last == 0 && op->op != IR_mulu2 && op->op != IR_muls2)
+        return;
+    if ((op->op == IR_mulu2 || op->op == IR_muls2) && c->v[v].last == 0 &&
+        (c->i + 1 >= c->n || op_of(c, c->i + 1)->op != IR_hi || c->v[c->i + 1].last == 0))
+        return;
+    switch (op->op) {
+    case IR_cond: case IR_select: case IR_eflags: case IR_adc: case IR_sbb:
+        em_flags_op(c, op);
+        break;
+    case IR_ld: case IR_st: case IR_rmw: case IR_cas: case IR_probe: case IR_fence: case IR_ldenv: case IR_stenv:
+        em_mem(c, op);
+        break;
+    case IR_native:
+        em_native(c, op);
+        break;
+    case IR_call:
+        em_call(c, op);
+        break;
+    case IR_exit_if: case IR_exit_ifz: case IR_exit_jump: case IR_exit_ind: case IR_exit_loop: case IR_poll:
+        em_exit(c, op, c->i + 1 < c->n ? op + 1 : NULL);
+        break;
+    default:
+        em_int(c, op);
+        break;
+    }
+}
+
+bool x86_compile(struct tcg_codebuf *cb, struct ir *ir, struct arena *a, struct tcg_code *out)
+{
+    struct cg c;
+    size_t at = codebuf_reserve(cb, 16384);
+    uint32_t hot, insns;
+
+    if (at == SIZE_MAX)
+        return false;
+    begin(&c, cb, at, ir, a);
+    cg_analyse(&c);
+    for (c.i = 1; c.i < c.n && !c.failed; c.i++) {
+        if (c.fold && c.i > c.fold_at)
+            c.fold = 0;
+        if (c.fold) {
+            c.lock |= 1u << HR_I;
+            if (c.fold_mem.index != NOREG)
+                c.lock |= 1u << c.fold_mem.index;
+        }
+        if (c.o.p + MOST_PER_OP > c.limit)
+            return false;
+        em_op(&c, op_of(&c, c.i));
+        ra_end_op(&c);
+    }
+    hot = host_off(&c, c.o.p);
+    insns = c.o.insns;
+    em_stubs(&c);
+    if (c.failed || c.o.p + 64 > c.limit)
+        return false;
+    /* for kill: see patch.c */
+    cg_call(&c, x86_host.exit_data);
+    e32(&c.o, c.n > 1 && op_of(&c, 1)->op == IR_insn ? (uint32_t)op_of(&c, 1)->imm : 0);
+    e8(&c.o, TCG_EXIT_LOOKUP);
+    *out = (struct tcg_code){
+        .rx = cb->rx + at, .size = host_off(&c, c.o.p), .hot_size = hot, .host_insns = insns,
+        .map = c.map, .n_map = c.n_map, .exits = c.exits, .n_exits = c.n_exits,
+    };
+    codebuf_commit(cb, at + out->size);
+    return true;
+}
+
+const struct tcg_backend tcg_backend_x86_64 = {
+    .name = "x86_64",
+    .init = x86_host_init,
+    .compile = x86_compile,
+    .enter = x86_host_enter,
+    .patch = x86_patch,
+    .kill = x86_kill,
+};

@@ -1,0 +1,576 @@
+/*
+ * Flags: host flags are used where they still show what is asked for; else cmp or test makes them again from the operands; what
+ * needs more goes through cc_eflags(). Kinds and operands: enum ir_cc.
+ */
+#include "tcg/x86_64/cg_priv.h"
+
+#include <glib.h>
+
+unsigned fl_operands(unsigned kind)
+{
+    switch (kind) {
+    case IR_CC_EFLAGS: case IR_CC_LOGIC: return 1;
+    case IR_CC_ADC: case IR_CC_SBB: return 3;
+    default: return 2;
+    }
+}
+
+static bool dynamic(struct cg *c, ir_ref f)
+{
+    return op_of(c, f)->op == IR_getflags && c->v[f].stk < 0 && c->v[f].reg == NOREG;
+}
+
+uint8_t fl_describe(struct cg *c, ir_ref f, struct opnd out[3])
+{
+    const struct ir_op *op = op_of(c, f);
+    unsigned n = fl_operands(op->sub);
+
+    memset(out, 0, 3 * sizeof *out);
+    if (op->op == IR_getflags) {              /* moved out of env: EFLAGS bits */
+        out[0] = ra_where(c, f);
+        return IR_CC_EFLAGS;
+    }
+    out[0] = ra_where(c, R(c, op->a));
+    if (n > 1)
+        out[1] = ra_where(c, R(c, op->b));
+    if (n > 2)
+        out[2] = ra_where(c, R(c, op->c));
+    return (uint8_t)(op->sub | op->w << 5);
+}
+
+static void store_opnd(struct code *o, struct amem to, struct opnd x)
+{
+    switch (x.kind) {
+    case O_REG:
+        i_store(o, 3, to, x.reg);
+        break;
+    case O_IMM:
+        i_store_imm(o, 3, to, (int32_t)x.imm);
+        break;
+    case O_IMM64: {                           /* no register to spare: in halves */
+        struct amem hi = to;
+        hi.disp += 4;
+        i_store_imm(o, 2, to, (int32_t)x.imm);
+        i_store_imm(o, 2, hi, (int32_t)(x.imm >> 32));
+        break;
+    }
+    case O_MEM:
+        op_rm(o, 2, 0xff, 6, x.mem, 0);       /* push, pop: no register to spare; rsp-based operands are computed before the push */
+        if (to.base == RSP)
+            g_assert_not_reached();
+        op_rm(o, 2, 0x8f, 0, to, 0);
+        break;
+    default:
+        g_error("x86_64 back end: flags operand without a place");
+    }
+}
+
+void fl_store_opnds(struct code *o, unsigned n, const struct opnd *x, unsigned cc_op)
+{
+    static const int32_t at[3] = { ENV(cc_a), ENV(cc_b), ENV(cc_c) };
+
+    for (unsigned k = 0; k < n; k++)
+        store_opnd(o, st_at(at[k]), x[k]);
+    i_store_imm(o, 2, st_at(ENV(cc_op)), (int32_t)cc_op);
+}
+
+void fl_store(struct cg *c, ir_ref f)
+{
+    struct opnd x[3];
+    uint8_t cc;
+
+    fl_settle(c);
+    cc = fl_describe(c, f, x);
+    fl_store_opnds(&c->o, fl_operands(cc & 31), x, cc);
+}
+
+/* r11 = EFLAGS bits of f; locks r11. The host's flags are gone. */
+static void eflags_to_i(struct cg *c, ir_ref f)
+{
+    struct opnd x[3];
+
+    ra_evict(c, HR_I);
+    c->lock |= 1u << HR_I;
+    if (dynamic(c, f)) {
+        i_load(&c->o, 3, HR_I, st_at(ENV(cc_a)));
+        i_store(&c->o, 3, st_at(SCR(arg[0])), HR_I);
+        i_load(&c->o, 3, HR_I, st_at(ENV(cc_b)));
+        i_store(&c->o, 3, st_at(SCR(arg[1])), HR_I);
+        i_load(&c->o, 3, HR_I, st_at(ENV(cc_c)));
+        i_store(&c->o, 3, st_at(SCR(arg[2])), HR_I);
+        i_load(&c->o, 2, HR_I, st_at(ENV(cc_op)));
+    } else {
+        const struct ir_op *op = op_of(c, f);
+        unsigned n = op->op == IR_getflags ? 0 : fl_operands(op->sub);
+        for (unsigned k = 0; k < n; k++)      /* pcrel operands */
+            ra_use(c, R(c, k == 0 ? op->a : k == 1 ? op->b : op->c), IR_64);
+        uint8_t cc = fl_describe(c, f, x);
+        n = fl_operands(cc & 31);
+        for (unsigned k = 0; k < n; k++) {
+            if (x[k].kind == O_MEM) {
+                i_load(&c->o, 3, HR_I, x[k].mem);
+                x[k] = (struct opnd){ .kind = O_REG, .reg = HR_I };
+            }
+            store_opnd(&c->o, st_at(SCR(arg[0]) + 8 * (int)k), x[k]);
+        }
+        i_mov_imm(&c->o, HR_I, cc);
+    }
+    cg_call(c, x86_host.eflags);
+    fl_clobber(c);
+}
+
+void fl_keep_dynamic(struct cg *c)
+{
+    if (!c->dyn || c->v[c->dyn].last <= c->i || !dynamic(c, c->dyn))
+        return;
+    eflags_to_i(c, c->dyn);
+    ra_bind(c, HR_I, c->dyn);
+}
+
+void fl_settle(struct cg *c)
+{
+    const struct ir_op *f = c->arch ? op_of(c, c->arch) : NULL;
+
+    if (!f || f->op != IR_flags || c->v[c->arch].last < c->i)
+        return;
+    for (unsigned k = 0; k < fl_operands(f->sub); k++) {
+        ir_ref r = R(c, k == 0 ? f->a : k == 1 ? f->b : f->c);
+        struct opnd x = ra_where(c, r);
+        if (x.kind == O_NONE) {
+            ra_use(c, r, IR_64);
+        } else if (x.kind == O_IMM64 && c->v[r].stk < 0) {
+            /* rows hold 32-bit constants: keep it on the stack */
+            int t = ra_alloc(c, SCRATCH_MASK);
+            i_mov_imm(&c->o, t, x.imm);
+            ra_bind(c, t, r);
+            ra_spill(c, r);
+            c->lock &= ~(1u << t);
+        }
+    }
+}
+
+/* Does the host's flags register answer `cond` of f as it is? */
+static bool holds(struct cg *c, ir_ref f, unsigned cond)
+{
+    const struct ir_op *op = op_of(c, f);
+    bool zsp = (cond & ~1u) == IR_COND_Z || (cond & ~1u) == IR_COND_S || (cond & ~1u) == IR_COND_P;
+    unsigned k = c->hf.kind;
+
+    if (k == HF_NONE)
+        return false;
+    if (k == HF_EXACT)
+        return c->hf.ref == f;
+    if (op->op != IR_flags || !op->a || R(c, op->a) != c->hf.ref || op->w != c->hf.w)
+        return false;
+    switch (op->sub) {
+    case IR_CC_ADD: return k == HF_ADD || zsp;
+    case IR_CC_SUB: return k == HF_SUB || zsp;
+    case IR_CC_LOGIC: return k == HF_LOGIC || zsp;
+    case IR_CC_ADC: return k == HF_ADC || zsp;
+    case IR_CC_SBB: return k == HF_SBB || zsp;
+    case IR_CC_INC: case IR_CC_DEC: {
+        unsigned e = cond & ~1u;
+        return zsp || ((k == HF_ADD || k == HF_SUB) && e != IR_COND_C && e != IR_COND_BE);
+    }
+    case IR_CC_SHL: case IR_CC_SHR: case IR_CC_SAR: case IR_CC_MUL: return zsp;
+    case IR_CC_ZONLY: return (cond & ~1u) == IR_COND_Z;
+    default: return false;
+    }
+}
+
+static int in_reg(struct cg *c, struct opnd x, int w)
+{
+    int r;
+
+    if (x.kind == O_REG)
+        return x.reg;
+    r = ra_alloc(c, SCRATCH_MASK);
+    ra_mov(c, w == IR_64 ? IR_64 : IR_32, r, x);
+    return r;
+}
+
+/* cmp x, y at w */
+static void compare(struct cg *c, int w, ir_ref a, ir_ref b)
+{
+    struct opnd x = ra_use(c, a, w), y = ra_use(c, b, w);
+
+    if (x.kind == O_IMM || x.kind == O_IMM64 || (x.kind == O_MEM && y.kind == O_MEM)) {
+        x.reg = (int8_t)in_reg(c, x, IR_64);
+        x.kind = O_REG;
+    }
+    if (y.kind == O_IMM64) {
+        y.reg = (int8_t)in_reg(c, y, IR_64);
+        y.kind = O_REG;
+    }
+    if (x.kind == O_REG) {
+        if (y.kind == O_REG)
+            i_alu_rr(&c->o, w, ALU_CMP, x.reg, y.reg);
+        else if (y.kind == O_IMM && y.imm == 0)
+            i_test_rr(&c->o, w, x.reg, x.reg);
+        else if (y.kind == O_IMM)
+            i_alu_ri(&c->o, w, ALU_CMP, x.reg, (int32_t)y.imm);
+        else
+            i_alu_rm(&c->o, w, ALU_CMP, x.reg, y.mem);
+    } else if (y.kind == O_REG) {
+        i_alu_mr(&c->o, w, ALU_CMP, x.mem, y.reg);
+    } else {
+        i_alu_mi(&c->o, w, ALU_CMP, x.mem, (int32_t)y.imm);
+    }
+}
+
+static void test_self(struct cg *c, int w, ir_ref a)
+{
+    struct opnd x = ra_use(c, a, w);
+
+    if (x.kind == O_MEM) {
+        i_alu_mi(&c->o, w, ALU_CMP, x.mem, 0);
+        return;
+    }
+    int r = in_reg(c, x, IR_64);
+    i_test_rr(&c->o, w, r, r);
+}
+
+static void test_bits(struct cg *c, int w, ir_ref a, int32_t bits)
+{
+    struct opnd x = ra_use(c, a, IR_64);
+
+    if (x.kind == O_MEM) {
+        op_rm(&c->o, w, w ? 0xf7 : 0xf6, 0, x.mem, 0);
+        if (w == 0)
+            e8(&c->o, (unsigned)bits);
+        else if (w == 1)
+            e16(&c->o, (unsigned)bits);
+        else
+            e32(&c->o, (uint32_t)bits);
+        return;
+    }
+    i_test_ri(&c->o, w, in_reg(c, x, IR_64), bits);
+}
+
+/* The bit of EFLAGS that a one-flag condition looks at, or 0. */
+static uint32_t cond_bit(unsigned cond)
+{
+    switch (cond & ~1u) {
+    case IR_COND_O: return 0x800;
+    case IR_COND_C: return 1;
+    case IR_COND_Z: return 0x40;
+    case IR_COND_S: return 0x80;
+    case IR_COND_P: return 4;
+    default: return 0;
+    }
+}
+
+static int via_eflags(struct cg *c, ir_ref f, unsigned cond)
+{
+    uint32_t bit = cond_bit(cond);
+
+    eflags_to_i(c, f);
+    if (bit) {
+        i_test_ri(&c->o, 2, HR_I, (int32_t)bit);
+        return CC_NZ ^ (int)(cond & 1);
+    }
+    i_push(&c->o, HR_I);
+    c->o.insns++;
+    e8(&c->o, 0x9d);                          /* popfq: only the six arithmetic flags can change here */
+    c->hf = (struct hostflags){ HF_EXACT, 0, f };
+    return (int)cond;
+}
+
+/* Temporary copy of a value at width w (w < 32: upper bits do not matter). */
+static int temp_of(struct cg *c, ir_ref a)
+{
+    struct opnd x = ra_use(c, a, IR_64);
+    int r = ra_alloc(c, SCRATCH_MASK);
+
+    ra_mov(c, IR_64, r, x);
+    return r;
+}
+
+static void alu_val(struct cg *c, int w, int alu, int d, ir_ref b)
+{
+    struct opnd y = ra_use(c, b, w);
+
+    if (y.kind == O_IMM64) {
+        y.reg = (int8_t)in_reg(c, y, IR_64);
+        y.kind = O_REG;
+    }
+    if (y.kind == O_REG)
+        i_alu_rr(&c->o, w, alu, d, y.reg);
+    else if (y.kind == O_IMM)
+        i_alu_ri(&c->o, w, alu, d, (int32_t)y.imm);
+    else
+        i_alu_rm(&c->o, w, alu, d, y.mem);
+}
+
+/* Makes all six host flags those of f; false: not possible with a few instructions. */
+static bool recreate(struct cg *c, const struct ir_op *op)
+{
+    int w = op->w, t;
+    ir_ref a = R(c, op->a), b = op->b ? R(c, op->b) : 0, x = op->c ? R(c, op->c) : 0;
+
+    switch (op->sub) {
+    case IR_CC_ADD:
+        t = temp_of(c, a);
+        alu_val(c, w, ALU_SUB, t, b);
+        alu_val(c, w, ALU_ADD, t, b);
+        return true;
+    case IR_CC_SUB:
+        t = temp_of(c, a);
+        alu_val(c, w, ALU_ADD, t, b);
+        alu_val(c, w, ALU_CMP, t, b);
+        return true;
+    case IR_CC_CMP:
+        compare(c, w, a, b);
+        return true;
+    case IR_CC_LOGIC:
+        test_self(c, w, a);
+        return true;
+    case IR_CC_ADC:                            /* carry in = a - b - c */
+        t = temp_of(c, a);
+        alu_val(c, w, ALU_SUB, t, b);
+        alu_val(c, w, ALU_SUB, t, x);
+        i_alu_ri(&c->o, w, ALU_ADD, t, -1);
+        ra_mov(c, IR_64, t, ra_use(c, x, IR_64));
+        alu_val(c, w, ALU_ADC, t, b);
+        return true;
+    case IR_CC_SBB:                            /* borrow in = c - b - a */
+        t = temp_of(c, x);
+        alu_val(c, w, ALU_SUB, t, b);
+        alu_val(c, w, ALU_SUB, t, a);
+        i_alu_ri(&c->o, w, ALU_ADD, t, -1);
+        ra_mov(c, IR_64, t, ra_use(c, x, IR_64));
+        alu_val(c, w, ALU_SBB, t, b);
+        return true;
+    case IR_CC_INC: case IR_CC_DEC:
+        t = temp_of(c, b);
+        i_alu_ri(&c->o, 0, ALU_ADD, t, -1);    /* C = the carry before; inc and dec keep it */
+        ra_mov(c, IR_64, t, ra_use(c, a, IR_64));
+        i_lea(&c->o, 3, t, am(t, op->sub == IR_CC_INC ? -1 : 1));
+        op_rr(&c->o, w, w ? 0xff : 0xfe, op->sub == IR_CC_INC ? 0 : 1, t, w ? 0 : BYTE_RM);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Conditions on the carry alone of kinds that keep it apart; returns the host condition, or -1. */
+static int carry_apart(struct cg *c, const struct ir_op *op, unsigned neg)
+{
+    ir_ref a = R(c, op->a), b = op->b ? R(c, op->b) : 0;
+
+    switch (op->sub) {
+    case IR_CC_ADD:
+        compare(c, op->w, a, b);
+        return CC_C ^ (int)neg;
+    case IR_CC_INC: case IR_CC_DEC:
+        test_bits(c, IR_8, b, 1);
+        return CC_NZ ^ (int)neg;
+    case IR_CC_SHL:
+        if (op->w <= IR_32) {
+            test_bits(c, op->w, b, (int32_t)(1u << (ir_bits(op->w) - 1)));
+            return CC_NZ ^ (int)neg;
+        }
+        test_self(c, IR_64, b);
+        return CC_S ^ (int)neg;
+    case IR_CC_SHR: case IR_CC_SAR: case IR_CC_ZONLY:
+        test_bits(c, IR_8, b, 1);
+        return CC_NZ ^ (int)neg;
+    case IR_CC_BITC:
+        test_bits(c, IR_8, a, 1);
+        return CC_NZ ^ (int)neg;
+    case IR_CC_MUL:
+        test_self(c, op->w, b);
+        return CC_NZ ^ (int)neg;
+    default:
+        return -1;
+    }
+}
+
+int fl_cond(struct cg *c, ir_ref f, unsigned cond)
+{
+    const struct ir_op *op;
+    unsigned even = cond & ~1u, neg = cond & 1;
+    int r;
+
+    f = R(c, f);
+    op = op_of(c, f);
+    if (holds(c, f, cond))
+        return (int)cond;
+    if (op->op == IR_getflags)
+        return via_eflags(c, f, cond);
+    if (op->sub == IR_CC_EFLAGS || (op->sub == IR_CC_BITC && even != IR_COND_C)) {
+        ir_ref bits = R(c, op->sub == IR_CC_BITC ? op->b : op->a);
+        if (!cond_bit(cond))
+            return via_eflags(c, f, cond);
+        test_bits(c, IR_32, bits, (int32_t)cond_bit(cond));
+        c->hf.kind = HF_NONE;
+        return CC_NZ ^ (int)neg;
+    }
+    if (op->sub == IR_CC_ZONLY && even != IR_COND_C && even != IR_COND_Z)
+        return via_eflags(c, f, cond);
+    if (even == IR_COND_C && (r = carry_apart(c, op, neg)) >= 0) {
+        c->hf.kind = HF_NONE;
+        return r;
+    }
+    if ((even == IR_COND_Z || even == IR_COND_S || even == IR_COND_P) && op->sub != IR_CC_CMP && op->sub != IR_CC_LOGIC) {
+        test_self(c, op->w, R(c, op->a));
+        c->hf = (struct hostflags){ HF_ZSP, op->w, R(c, op->a) };
+        return (int)cond;
+    }
+    if (recreate(c, op)) {
+        c->hf = (struct hostflags){ HF_EXACT, 0, f };
+        return (int)cond;
+    }
+    return via_eflags(c, f, cond);
+}
+
+void fl_carry(struct cg *c, ir_ref f)
+{
+    int cc = fl_cond(c, f, IR_COND_C), t;
+
+    if (cc == CC_C)
+        return;
+    if (cc == CC_NC) {
+        c->o.insns++;
+        e8(&c->o, 0xf5);                       /* cmc */
+        return;
+    }
+    t = ra_alloc(c, SCRATCH_MASK);
+    i_setcc(&c->o, cc, t);
+    i_alu_ri(&c->o, 0, ALU_ADD, t, -1);
+}
+
+static struct opnd value_opnd(struct cg *c, ir_ref v, int w)
+{
+    struct opnd x = ra_use(c, v, w);
+
+    if (x.kind == O_IMM64) {
+        x.reg = (int8_t)in_reg(c, x, IR_64);
+        x.kind = O_REG;
+    }
+    return x;
+}
+
+static void em_cond(struct cg *c, const struct ir_op *op)
+{
+    ir_ref v = R(c, c->i);
+    bool narrow = v != c->i;
+    int cc = fl_cond(c, op->a, op->sub), d;
+    struct hostflags keep = c->hf;
+
+    c->hf.kind = HF_EXACT;                     /* nothing below may touch the host's flags */
+    if (narrow) {
+        ir_ref base = R(c, op_of(c, v)->a);
+        ra_lock_val(c, base);
+        d = ra_dst(c, v, base);
+        if (!ra_holds(c, d, base))
+            ra_mov(c, IR_64, d, ra_use(c, base, IR_64));
+        i_setcc(&c->o, cc, d);
+    } else {
+        d = ra_dst(c, v, 0);
+        i_setcc(&c->o, cc, d);
+        i_movzx(&c->o, 0, d, d);
+    }
+    c->hf = keep;
+    ra_done(c, v, d);
+}
+
+static void em_select(struct cg *c, const struct ir_op *op)
+{
+    ir_ref v = R(c, c->i), b = R(c, op->b), x = R(c, op->c);
+    int w = hw(op->w), cc, d;
+    struct opnd B, X;
+    struct hostflags keep;
+
+    ra_use(c, b, w);                           /* pcrel operands are made before the flags */
+    ra_use(c, x, w);
+    c->lock = 0;
+    cc = fl_cond(c, op->a, op->sub);
+    keep = c->hf;
+    c->hf.kind = HF_EXACT;
+    c->lock = 0;                               /* what fl_cond held is no longer needed */
+    ra_lock_val(c, b);
+    ra_lock_val(c, x);
+    d = ra_dst(c, v, x);
+    B = ra_use(c, b, w);
+    X = ra_use(c, x, w);
+    if (B.kind == O_REG && B.reg == d && !ra_holds(c, d, x)) {
+        struct opnd t = B;
+        B = X;
+        X = t;
+        cc ^= 1;
+    }
+    if (!(X.kind == O_REG && X.reg == d) && !ra_holds(c, d, x))
+        ra_mov(c, w, d, X);
+    if (B.kind == O_IMM || B.kind == O_IMM64) {
+        B.reg = (int8_t)in_reg(c, B, IR_64);
+        B.kind = O_REG;
+    }
+    if (B.kind == O_REG)
+        i_cmov(&c->o, w, cc, d, B.reg);
+    else
+        op_rm(&c->o, w, OP_0F | 0x40 | (unsigned)cc, d, B.mem, 0);
+    c->hf = keep;
+    ra_done(c, v, d);
+}
+
+static void em_adc(struct cg *c, const struct ir_op *op)
+{
+    ir_ref v = R(c, c->i), a = R(c, op->a), b = R(c, op->b);
+    /* at the op's own width: the host's flags are then those of the result */
+    int w = op->w, alu = op->op == IR_adc ? ALU_ADC : ALU_SBB, d, t;
+    struct opnd B;
+
+    ra_use(c, a, IR_64);
+    ra_use(c, b, IR_64);
+    c->lock = 0;
+    fl_carry(c, R(c, op->c));
+    c->hf.kind = HF_EXACT;
+    c->lock = 0;
+    ra_lock_val(c, a);
+    ra_lock_val(c, b);
+    d = ra_dst(c, v, a);
+    B = value_opnd(c, b, w);
+    t = d;
+    if (!ra_holds(c, d, a)) {
+        if (B.kind == O_REG && B.reg == d)
+            t = ra_alloc(c, SCRATCH_MASK);
+        ra_mov(c, IR_64, t, ra_use(c, a, IR_64));
+    }
+    if (B.kind == O_REG)
+        i_alu_rr(&c->o, w, alu, t, B.reg);
+    else if (B.kind == O_IMM)
+        i_alu_ri(&c->o, w, alu, t, (int32_t)B.imm);
+    else
+        i_alu_rm(&c->o, w, alu, t, B.mem);
+    if (t != d)
+        i_mov_rr(&c->o, hw((unsigned)w), d, t);
+    c->hf = (struct hostflags){ op->op == IR_adc ? HF_ADC : HF_SBB, (uint8_t)w, v };
+    ra_done(c, v, d);
+}
+
+static void em_eflags(struct cg *c, const struct ir_op *op)
+{
+    ir_ref v = R(c, c->i);
+    int d;
+
+    eflags_to_i(c, R(c, op->a));
+    if (c->v[v].hint < 0) {
+        ra_bind(c, HR_I, v);
+        return;
+    }
+    d = ra_dst(c, v, 0);
+    i_mov_rr(&c->o, 2, d, HR_I);
+    ra_done(c, v, d);
+}
+
+void em_flags_op(struct cg *c, const struct ir_op *op)
+{
+    switch (op->op) {
+    case IR_cond: em_cond(c, op); break;
+    case IR_select: em_select(c, op); break;
+    case IR_eflags: em_eflags(c, op); break;
+    case IR_adc: case IR_sbb: em_adc(c, op); break;
+    default: g_assert_not_reached();
+    }
+}

@@ -1,0 +1,202 @@
+/*
+ * Before code is emitted: one pass forward (aliases, where results go), one backward (last needs).
+ *
+ * A `flags` op has no place of its own: who looks at it needs its operands. The architectural flags (last putflags) are needed by
+ * every fault row and every exit whose target may look at them.
+ */
+#include "tcg/x86_64/cg_priv.h"
+
+static bool barrier(const struct ir_op *op)
+{
+    return (ir_op_info[op->op].props & (IR_FAULT | IR_EXIT)) != 0;
+}
+
+/* Can op t, made narrow, be done on a copy of the register that its result is then inserted into? */
+static bool mergeable(struct cg *c, const struct ir_op *ins, ir_ref t)
+{
+    const struct ir_op *p = op_of(c, t);
+    unsigned w = ins->op == IR_insert8 ? IR_8 : IR_16;
+    ir_ref base = R(c, ins->a);
+
+    if (R(c, t) != t || c->v[t].def != t)
+        return false;
+    switch (p->op) {
+    case IR_add: case IR_sub: case IR_and: case IR_or: case IR_xor:
+        return p->w == w && R(c, p->a) == base && R(c, p->b) != base;
+    case IR_neg: case IR_not:
+        return p->w == w && R(c, p->a) == base;
+    case IR_ld:
+        return p->mem.size == w && c->v[t].uses == 1 && base < t && p->mem.regime == 0;
+    case IR_cond:
+        return w == IR_8 && c->v[t].uses == 1 && base < t;
+    default:
+        return false;
+    }
+}
+
+static void count_uses(struct cg *c)
+{
+    for (uint32_t i = 1; i < c->n; i++) {
+        const struct ir_op *op = op_of(c, i);
+        struct val *v = &c->v[i];
+
+        *v = (struct val){ .def = i, .stk = -1, .reg = NOREG, .hint = -1 };
+        c->al[i] = i;
+        if (op->a && c->v[op->a].uses < 255) c->v[op->a].uses++;
+        if (op->b && c->v[op->b].uses < 255) c->v[op->b].uses++;
+        if (op->c && c->v[op->c].uses < 255) c->v[op->c].uses++;
+        if (op->d && c->v[op->d].uses < 255) c->v[op->d].uses++;
+    }
+}
+
+static void forward(struct cg *c)
+{
+    ir_ref slot[MAX_SLOTS] = { 0 };
+    uint32_t last_get[MAX_SLOTS] = { 0 }, last_put[MAX_SLOTS] = { 0 }, last_barrier = 0;
+    ir_ref arch = 0;
+
+    for (uint32_t i = 1; i < c->n; i++) {
+        const struct ir_op *op = op_of(c, i);
+
+        if (barrier(op))
+            last_barrier = i;
+        switch (op->op) {
+        case IR_get:
+            if (slot[op->imm]) {
+                c->al[i] = slot[op->imm];
+            } else {
+                slot[op->imm] = i;
+                last_get[op->imm] = i;
+            }
+            break;
+        case IR_put: {
+            ir_ref v = R(c, op->a);
+            unsigned s = (unsigned)op->imm, p = op_of(c, v)->op;
+            uint32_t d = c->v[v].def;
+
+            if (c->v[v].hint < 0 && (x86_host.pinned >> s & 1) && p != IR_get && p != IR_const && p != IR_pcrel && last_barrier <= d &&
+                last_get[s] < d && last_put[s] < d)
+                c->v[v].hint = (int8_t)s;
+            slot[s] = v;
+            last_put[s] = i;
+            break;
+        }
+        case IR_insert8: case IR_insert16:
+            if (mergeable(c, op, op->b)) {
+                c->al[op->b] = i;
+                c->v[i].def = op->b;
+            }
+            break;
+        case IR_cond:
+            if (op->sub == IR_COND_C) {
+                const struct ir_op *f = op_of(c, R(c, op->a));
+                if (f->op == IR_flags && (f->sub == IR_CC_INC || f->sub == IR_CC_DEC))
+                    c->al[i] = R(c, f->b);
+            }
+            break;
+        case IR_getflags:
+            if (arch)
+                c->al[i] = arch;
+            break;
+        case IR_putflags:
+            arch = R(c, op->a);
+            break;
+        case IR_call:
+            if (op->helper->effects & IR_EFF_WRITES)
+                memset(slot, 0, sizeof slot);
+            if (op->helper->effects & IR_EFF_FLAGS_W)
+                arch = 0;
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+static void need(struct cg *c, ir_ref r, uint32_t at)
+{
+    if (r) {
+        struct val *v = &c->v[R(c, r)];
+        if (v->last < at)
+            v->last = at;
+    }
+}
+
+/* Does op need the architectural flags? */
+static bool needs_arch(struct cg *c, const struct ir_op *op)
+{
+    const struct ir_exit *e;
+
+    switch (op->op) {
+    case IR_exit_if: case IR_exit_ifz: case IR_exit_jump: case IR_exit_loop: case IR_poll:
+        e = &c->ir->exits[op->imm];
+        return !e->flags_dead || e->backward || op->op == IR_poll || op->op == IR_exit_loop || (e->off & ~0xfff);
+    case IR_call:
+        return (op->helper->effects & (IR_EFF_FAULTS | IR_EFF_FLAGS_R | IR_EFF_LOCK)) || !(op->helper->effects & IR_EFF_GPR);
+    default:
+        return barrier(op);
+    }
+}
+
+static void backward(struct cg *c)
+{
+    uint32_t arch_last = 0;
+
+    for (uint32_t i = c->n; i-- > 1;) {
+        const struct ir_op *op = op_of(c, i);
+        unsigned props = ir_op_info[op->op].props;
+        uint32_t at = i;
+
+        if (op->op == IR_nop || op->op == IR_const || op->op == IR_insn || R(c, i) != i)
+            if (op->op != IR_insert8 && op->op != IR_insert16) {
+                /* merged into an insert: its operands are needed here; any other alias computes nothing */
+                ir_ref m = R(c, i);
+                if (m <= i || c->v[m].def != i)
+                    continue;
+            }
+        if (op->op == IR_call && (op->helper->effects & IR_EFF_FLAGS_W))
+            arch_last = 0;
+        if ((props & (IR_FAULT | IR_EXIT)) && !arch_last && needs_arch(c, op))
+            arch_last = i;
+        if (op->op == IR_putflags) {
+            if (arch_last)
+                need(c, op->a, arch_last);
+            arch_last = 0;
+            continue;
+        }
+        if ((op->op == IR_insert8 || op->op == IR_insert16) && c->v[i].def != i) {
+            if (c->v[i].last)
+                need(c, op->a, c->v[i].def);
+            continue;
+        }
+        if (op->op == IR_flags) {
+            at = c->v[i].last;
+            if (at == 0)
+                continue;
+            if (op->a && (c->v[i].flags & V_WANT_FLAGS))
+                c->v[R(c, op->a)].flags |= V_WANT_FLAGS;
+        } else if ((props & IR_PURE) && c->v[R(c, i)].last == 0) {
+            if (op->op == IR_mulu2 || op->op == IR_muls2) {
+                if (i + 1 >= c->n || op_of(c, i + 1)->op != IR_hi || c->v[i + 1].last == 0)
+                    continue;
+            } else {
+                continue;
+            }
+        }
+        if (op->op == IR_hi)
+            continue;             /* belongs to the op before */
+        if (op->op == IR_cond || op->op == IR_select || op->op == IR_exit_if || op->op == IR_adc || op->op == IR_sbb)
+            c->v[R(c, op->op == IR_adc || op->op == IR_sbb ? op->c : op->a)].flags |= V_WANT_FLAGS;
+        need(c, op->a, at);
+        need(c, op->b, at);
+        need(c, op->c, at);
+        need(c, op->d, at);
+    }
+}
+
+void cg_analyse(struct cg *c)
+{
+    count_uses(c);
+    forward(c);
+    backward(c);
+}
