@@ -19,7 +19,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { N_VEC = 4, HOST_IN = 1, HOST_OUT = 0, HOST_CTX = 7, THUNK_MAX = 256, THUNK_BUFFER = 1 << 20 };
+enum { N_VEC = 4, HOST_IN = 1, HOST_IN2 = 2, HOST_OUT = 0, HOST_CTX = 7, THUNK_MAX = 256, THUNK_BUFFER = 1 << 20 };
 
 /* Operand block; rdi points at it while the thunk runs. */
 struct block {
@@ -27,7 +27,7 @@ struct block {
     uint8_t fx[512];
     uint8_t vec[N_VEC][64];
     uint8_t mem[128];
-    uint64_t in, out, eflags;
+    uint64_t in, in2, out, eflags;
     uint32_t mxcsr, host_mxcsr;
 };
 
@@ -73,9 +73,19 @@ static void move_vec(struct code *c, bool store, bool vex, unsigned n)
     modrm_block(c, n, offsetof(struct block, vec) + n * 64);
 }
 
+/* Conditional x87 moves take their condition from an integer input. */
+static bool is_fcmov(unsigned kind, unsigned opcode, unsigned rm_kind, unsigned reg)
+{
+    return kind == IR_NATIVE_X87 && (opcode == 0xda || opcode == 0xdb) && rm_kind == IR_NR_X87 && reg < 4;
+}
+
 static void instruction(struct code *c, const struct thunk_key *k)
 {
-    bool mem = k->rm_kind == IR_NR_MEM;
+    bool mem = k->rm_kind == IR_NR_MEM || k->rm_kind == IR_NR_STATE;
+
+    if (is_fcmov(k->kind, k->opcode, k->rm_kind, k->reg)) {
+        bytes(c, "\x85\xc9", 2);                         /* test ecx, ecx */
+    }
 
     if (k->vex) {                                        /* three-byte form; R X B W are inverted, registers below 8 */
         unsigned p = k->prefix == 0x66 ? 1 : k->prefix == 0xf3 ? 2 : k->prefix == 0xf2 ? 3 : 0;
@@ -99,7 +109,7 @@ static void instruction(struct code *c, const struct thunk_key *k)
     byte(c, k->opcode);
     if (mem) {
         modrm_block(c, k->reg, offsetof(struct block, mem));
-    } else {
+    } else if (k->rm_kind != IR_NR_NONE) {
         byte(c, 0xc0 | (k->reg & 7) << 3 | (k->rm & 7));
     }
     if (k->has_imm) {
@@ -126,9 +136,11 @@ static size_t build(uint8_t *rw, const struct thunk_key *k)
             move_vec(&c, false, k->vex, n);
         }
     }
-    bytes(&c, "\x48\x8b", 2);                            /* mov rcx, in; mov rax, rcx or 0 */
+    bytes(&c, "\x48\x8b", 2);                            /* mov rcx, in; mov rdx, in2; mov rax, rdx or 0 */
     modrm_block(&c, HOST_IN, offsetof(struct block, in));
-    bytes(&c, k->reg_in ? "\x48\x89\xc8" : "\x48\x31\xc0", 3);
+    bytes(&c, "\x48\x8b", 2);
+    modrm_block(&c, HOST_IN2, offsetof(struct block, in2));
+    bytes(&c, k->reg_in ? "\x48\x89\xd0" : "\x48\x31\xc0", 3);
     instruction(&c, k);
     bytes(&c, "\x48\x89", 2);                            /* mov out, rax */
     modrm_block(&c, HOST_OUT, offsetof(struct block, out));
@@ -233,6 +245,7 @@ static uint8_t map_vec(struct mapping *m, unsigned guest)
 static uint8_t map_field(struct mapping *m, unsigned kind, unsigned reg)
 {
     switch (kind) {
+    case IR_NR_STATE:   return 0;
     case IR_NR_VEC:     return map_vec(m, reg);
     case IR_NR_INT_IN:  return HOST_IN;
     case IR_NR_INT_OUT: return HOST_OUT;
@@ -262,7 +275,7 @@ static void make_key(const struct ir_native *n, struct thunk_key *k, struct mapp
     k->rm_kind = n->rm_kind;
     k->rm = map_field(m, n->rm_kind, n->rm);
     k->vvvv_kind = n->vvvv_kind;
-    k->vvvv = n->vvvv_kind == IR_NR_NONE ? 0 : map_field(m, n->vvvv_kind, n->vvvv);
+    k->vvvv = n->vvvv_kind == IR_NR_NONE ? 0 : n->vvvv_kind == IR_NR_INT_IN ? HOST_IN2 : map_field(m, n->vvvv_kind, n->vvvv);
     k->reg_in = n->reg_kind == IR_NR_INT_OUT && n->reg_int_in;
     k->x87 = n->kind == IR_NATIVE_X87 || n->kind == IR_NATIVE_MMX || n->reg_kind == IR_NR_MMX || n->rm_kind == IR_NR_MMX;
     for (unsigned i = 0; i < N_VEC; i++) {
@@ -280,7 +293,7 @@ static bool waits(const struct ir_native *n)
     if (n->kind != IR_NATIVE_X87) {
         return true;
     }
-    if (n->rm_kind == IR_NR_MEM) {
+    if (n->rm_kind == IR_NR_MEM || n->rm_kind == IR_NR_STATE) {
         return !((n->opcode == 0xd9 && (n->reg == 6 || n->reg == 7)) || (n->opcode == 0xdd && (n->reg == 6 || n->reg == 7)));
     }
     return !((n->opcode == 0xdb && n->reg == 4) || (n->opcode == 0xdf && n->reg == 4 && n->rm == 0));
@@ -306,6 +319,33 @@ static uint32_t trap_flags(uint32_t raised, uint32_t unmasked)
     return raised & unmasked & 7 ? raised & 7 : raised;
 }
 
+/* Before the instruction: what its memory operand holds. x87 stores that trap leave memory alone, so they are given the old contents. */
+static void operand_in(void *state, const struct ir_native *n, uint64_t addr, struct block *b, const struct tcg_interp_mem *mem)
+{
+    bool rw = n->mem.write && n->kind == IR_NATIVE_X87;
+
+    if (n->rm_kind == IR_NR_STATE) {
+        memcpy(b->mem, (char *)state + n->state_off, 16);
+    } else if (n->rm_kind == IR_NR_MEM && (rw || !n->mem.write)) {
+        mem->ld_bytes(state, addr, rw ? tcg_desc(&n->mem, true, true, true) : tcg_desc(&n->mem, true, false, false), b->mem);
+    }
+}
+
+/* ldmxcsr, stmxcsr: the guest's MXCSR is in the state, not in the thunk's. */
+static bool is_mxcsr(const struct ir_native *n)
+{
+    return n->kind == IR_NATIVE_VEC && n->map == 1 && n->opcode == 0xae && (n->reg == 2 || n->reg == 3);
+}
+
+static void do_mxcsr(void *state, const struct ir_native *n, uint32_t *mxcsr)
+{
+    void *p = (char *)state + n->state_off;
+
+    g_assert(n->rm_kind == IR_NR_STATE);
+    memcpy(n->reg == 2 ? (void *)mxcsr : p, n->reg == 2 ? p : (void *)mxcsr, 4);
+}
+
+/* addr: of the memory operand; without one the second integer input. */
 uint64_t interp_native(void *state, const struct ir *ir, const struct ir_op *op, uint64_t addr, uint64_t int_in,
                        const struct tcg_interp_mem *mem)
 {
@@ -320,6 +360,10 @@ uint64_t interp_native(void *state, const struct ir *ir, const struct ir_op *op,
     struct block b;
     uint16_t fsw;
 
+    if (is_mxcsr(n)) {
+        do_mxcsr(state, n, mxcsr);
+        return 0;
+    }
     make_key(n, &k, &m);
     if (k.x87) {
         x87_in(state, g, &b);
@@ -328,15 +372,14 @@ uint64_t interp_native(void *state, const struct ir *ir, const struct ir_op *op,
             mem->trap(state, TCG_TRAP_FP_X87, 0);
         }
     }
-    if (in_mem && !n->mem.write) {
-        mem->ld_bytes(state, addr, tcg_desc(&n->mem, true, false, false), b.mem);
-    }
+    operand_in(state, n, addr, &b, mem);
     for (unsigned i = 0; i < N_VEC; i++) {
         if (m.guest[i] >= 0) {
             memcpy(b.vec[i], (char *)state + g->vec_offset + (size_t)m.guest[i] * g->vec_stride, vec_bytes);
         }
     }
     b.in = int_in;
+    b.in2 = addr;
     unmasked = ~(*mxcsr >> 7) & MX_FLAGS;
     b.mxcsr = (*mxcsr & ~MX_FLAGS) | MX_MASKS;
     thunk_for(&k)(&b);
@@ -347,6 +390,8 @@ uint64_t interp_native(void *state, const struct ir *ir, const struct ir_op *op,
     }
     if (in_mem && n->mem.write) {
         mem->st_bytes(state, addr, tcg_desc(&n->mem, false, true, false), b.mem);
+    } else if (n->rm_kind == IR_NR_STATE && n->mem.write) {
+        memcpy((char *)state + n->state_off, b.mem, (size_t)1 << n->mem.size);
     }
     *mxcsr |= raised;
     for (unsigned i = 0; i < N_VEC; i++) {
