@@ -28,11 +28,19 @@ const struct ir_op_info ir_op_info[IR_OP_COUNT] = {
 
 void ir_begin(struct ir *ir, struct arena *arena, const struct tcg_guest *guest)
 {
-    *ir = (struct ir){ .arena = arena, .guest = guest, .cap = FIRST_OPS, .n = 1 };
+    memset(ir, 0, offsetof(struct ir, exits));
+    ir->arena = arena;
+    ir->guest = guest;
+    ir->cap = FIRST_OPS;
+    ir->n = 1;
     ir->ops = arena_alloc(arena, FIRST_OPS * sizeof(struct ir_op));
     ir->ops[0] = (struct ir_op){ 0 };
 }
 
+/*
+ * Ops are written where they will stay, at ops[n]: copying a struct that was just stored field by field stalls the host's
+ * store forwarding, and that was most of the builder's time.
+ */
 static void __attribute__((noinline)) grow(struct ir *ir)
 {
     struct ir_op *ops = arena_alloc(ir->arena, 2 * ir->cap * sizeof(*ops));
@@ -41,40 +49,57 @@ static void __attribute__((noinline)) grow(struct ir *ir)
     ir->cap *= 2;
 }
 
+static inline struct ir_op *place(struct ir *ir)
+{
+    if (__builtin_expect(ir->n == ir->cap, 0)) {
+        grow(ir);
+    }
+    return &ir->ops[ir->n];
+}
+
 static inline void use(struct ir *ir, ir_ref v)
 {
     struct ir_op *o = &ir->ops[v];
     o->uses += o->uses != 255;
 }
 
-static inline ir_ref append(struct ir *ir, const struct ir_op *op)
+/* The op at ops[n] is complete, with so many inputs. */
+static inline ir_ref done(struct ir *ir, unsigned inputs)
 {
-    if (ir->n == ir->cap) {
-        grow(ir);
+    const struct ir_op *op = &ir->ops[ir->n];
+
+    if (inputs > 0) {
+        use(ir, op->a);
     }
-    ir->ops[ir->n] = *op;
-    ir->ops[ir->n].uses = 0;
-    use(ir, op->a);
-    use(ir, op->b);
-    use(ir, op->c);
-    use(ir, op->d);
+    if (inputs > 1) {
+        use(ir, op->b);
+    }
+    if (inputs > 2) {
+        use(ir, op->c);
+    }
+    if (inputs > 3) {
+        use(ir, op->d);
+    }
     return ir->n++;
 }
 
 ir_ref ir_const(struct ir *ir, int64_t v)
 {
     ir_ref *slot = &ir->const_hash[((uint64_t)v * 0x9e3779b97f4a7c15ull) >> 59];
-    const struct ir_op *o = &ir->ops[*slot];
 
-    if (!*slot || o->imm != v) {
-        *slot = append(ir, &(struct ir_op){ .op = IR_const, .w = IR_64, .imm = v });
+    if (!*slot || ir->ops[*slot].imm != v) {
+        *place(ir) = (struct ir_op){ .op = IR_const, .w = IR_64, .imm = v };
+        *slot = done(ir, 0);
     }
     return *slot;
 }
 
-static inline ir_ref emit(struct ir *ir, struct ir_op *op)
+/* The same for an op that may fold. */
+static inline ir_ref settle(struct ir *ir, unsigned inputs)
 {
-    if ((ir_op_info[op->op].props & IR_PURE) && !ir->no_fold) {
+    struct ir_op *op = &ir->ops[ir->n];
+
+    if (!ir->no_fold) {
         ir_ref same = ir_fold(ir, op);
         if (same) {
             return same;
@@ -83,52 +108,88 @@ static inline ir_ref emit(struct ir *ir, struct ir_op *op)
             return ir_const(ir, op->imm);
         }
     }
-    return append(ir, op);
+    return done(ir, inputs);
 }
 
 ir_ref ir_emit(struct ir *ir, struct ir_op op)
 {
-    return emit(ir, &op);
+    *place(ir) = op;
+    ir->ops[ir->n].uses = 0;
+    return ir_op_info[op.op].props & IR_PURE ? settle(ir, 4) : done(ir, 4);
+}
+
+/* ---- slots ---- */
+
+static inline bool forwards(const struct ir *ir, unsigned pass, unsigned slot)
+{
+    return !ir->no_fold && !(ir->off_mask & pass) && slot < IR_MAX_SLOTS;
 }
 
 ir_ref ir_get(struct ir *ir, unsigned slot)
 {
-    return append(ir, &(struct ir_op){ .op = IR_get, .w = ir->guest->slots[slot].w, .imm = slot });
+    bool forward = forwards(ir, PASS_SLOTS, slot);
+    ir_ref v;
+
+    if (forward && ir->slot_value[slot]) {
+        return ir->slot_value[slot];
+    }
+    *place(ir) = (struct ir_op){ .op = IR_get, .w = ir->guest->slots[slot].w, .imm = slot };
+    v = done(ir, 0);
+    if (forward) {
+        ir->slot_value[slot] = v;
+    }
+    return v;
 }
 
 void ir_put(struct ir *ir, unsigned slot, ir_ref v)
 {
-    append(ir, &(struct ir_op){ .op = IR_put, .w = ir->guest->slots[slot].w, .a = v, .imm = slot });
+    unsigned w = ir->guest->slots[slot].w;
+
+    if (forwards(ir, PASS_SLOTS, slot)) {
+        if (ir->slot_value[slot] == v) {     /* it holds that value already */
+            return;
+        }
+        /* A get sees the slot's width of what was put. */
+        ir->slot_value[slot] = w == IR_64 || ir_known_bits(ir, v) <= ir_bits(w) ? v : 0;
+    }
+    *place(ir) = (struct ir_op){ .op = IR_put, .w = w, .a = v, .imm = slot };
+    ir->last_put = done(ir, 1);
 }
 
 ir_ref ir_pcrel(struct ir *ir, int64_t off)
 {
-    return append(ir, &(struct ir_op){ .op = IR_pcrel, .w = IR_64, .imm = off });
+    *place(ir) = (struct ir_op){ .op = IR_pcrel, .w = IR_64, .imm = off };
+    return done(ir, 0);
 }
 
 ir_ref ir_ldenv(struct ir *ir, unsigned w, unsigned offset)
 {
-    return append(ir, &(struct ir_op){ .op = IR_ldenv, .w = w, .imm = offset });
+    *place(ir) = (struct ir_op){ .op = IR_ldenv, .w = w, .imm = offset };
+    return done(ir, 0);
 }
 
 void ir_stenv(struct ir *ir, unsigned w, unsigned offset, ir_ref v)
 {
-    append(ir, &(struct ir_op){ .op = IR_stenv, .w = w, .a = v, .imm = offset });
+    *place(ir) = (struct ir_op){ .op = IR_stenv, .w = w, .a = v, .imm = offset };
+    done(ir, 1);
 }
 
 ir_ref ir_op1(struct ir *ir, enum ir_opcode op, unsigned w, ir_ref a)
 {
-    return emit(ir, &(struct ir_op){ .op = op, .w = w, .a = a });
+    *place(ir) = (struct ir_op){ .op = op, .w = w, .a = a };
+    return settle(ir, 1);
 }
 
 ir_ref ir_op2(struct ir *ir, enum ir_opcode op, unsigned w, ir_ref a, ir_ref b)
 {
-    return emit(ir, &(struct ir_op){ .op = op, .w = w, .a = a, .b = b });
+    *place(ir) = (struct ir_op){ .op = op, .w = w, .a = a, .b = b };
+    return settle(ir, 2);
 }
 
 ir_ref ir_op3(struct ir *ir, enum ir_opcode op, unsigned w, ir_ref a, ir_ref b, ir_ref c)
 {
-    return emit(ir, &(struct ir_op){ .op = op, .w = w, .a = a, .b = b, .c = c });
+    *place(ir) = (struct ir_op){ .op = op, .w = w, .a = a, .b = b, .c = c };
+    return settle(ir, 3);
 }
 
 ir_ref ir_op2i(struct ir *ir, enum ir_opcode op, unsigned w, ir_ref a, int64_t imm)
@@ -138,22 +199,26 @@ ir_ref ir_op2i(struct ir *ir, enum ir_opcode op, unsigned w, ir_ref a, int64_t i
 
 ir_ref ir_hi(struct ir *ir, ir_ref of)
 {
-    return append(ir, &(struct ir_op){ .op = IR_hi, .w = ir->ops[of].w, .a = of });
+    *place(ir) = (struct ir_op){ .op = IR_hi, .w = ir->ops[of].w, .a = of };
+    return done(ir, 1);
 }
 
 ir_ref ir_zext(struct ir *ir, unsigned from, ir_ref a)
 {
-    return emit(ir, &(struct ir_op){ .op = IR_zext, .w = IR_64, .sub = from, .a = a });
+    *place(ir) = (struct ir_op){ .op = IR_zext, .w = IR_64, .sub = from, .a = a };
+    return settle(ir, 1);
 }
 
 ir_ref ir_sext(struct ir *ir, unsigned w, unsigned from, ir_ref a)
 {
-    return emit(ir, &(struct ir_op){ .op = IR_sext, .w = w, .sub = from, .a = a });
+    *place(ir) = (struct ir_op){ .op = IR_sext, .w = w, .sub = from, .a = a };
+    return settle(ir, 1);
 }
 
 /* ---- addresses ---- */
 
-/* Moves constant parts of *v, scaled, into *disp while the sum fits. `w`: width the sum is wanted in. */
+/* Moves constant parts of *v, scaled, into *disp while the sum fits. `w`: width the sum is wanted in. Only sums made since the
+ * last put: what an older one was made of may have lost its home. */
 static void absorb(const struct ir *ir, unsigned w, ir_ref *v, unsigned scale, int64_t *disp)
 {
     while (*v) {
@@ -163,6 +228,8 @@ static void absorb(const struct ir *ir, unsigned w, ir_ref *v, unsigned scale, i
 
         if (o->op == IR_const) {
             k = o->imm, rest = 0;
+        } else if (*v < ir->last_put) {
+            return;
         } else if (o->op == IR_lea && o->w >= w && !o->b) {
             k = o->imm, rest = o->a;
         } else if (o->op == IR_add && o->w >= w && ir->ops[o->b].op == IR_const) {
@@ -189,7 +256,7 @@ static void tidy(const struct ir *ir, unsigned w, struct ir_addr *at)
     }
     if (at->base && !at->index) {            /* base + (index << scale) made before */
         const struct ir_op *o = &ir->ops[at->base];
-        if (o->op == IR_lea && o->w >= w && o->b && ir_fits32(at->disp + o->imm)) {
+        if (o->op == IR_lea && o->w >= w && o->b && at->base > ir->last_put && ir_fits32(at->disp + o->imm)) {
             at->index = o->b;
             at->scale = o->sub;
             at->disp += o->imm;
@@ -221,10 +288,11 @@ ir_ref ir_lea(struct ir *ir, unsigned w, ir_ref base, ir_ref index, unsigned sca
     } else if (!at.base) {
         return ir_const(ir, w == IR_64 ? at.disp : (int64_t)((uint64_t)at.disp & ir_mask(w)));
     }
-    return emit(ir, &(struct ir_op){ .op = IR_lea, .w = w, .sub = at.scale, .a = at.base, .b = at.index, .imm = at.disp });
+    *place(ir) = (struct ir_op){ .op = IR_lea, .w = w, .sub = at.scale, .a = at.base, .b = at.index, .imm = at.disp };
+    return settle(ir, 2);
 }
 
-static ir_ref mem_op(struct ir *ir, struct ir_op op, struct ir_addr at, struct ir_mem mem)
+static inline ir_ref mem_op(struct ir *ir, unsigned op, unsigned w, unsigned sub, struct ir_addr at, struct ir_mem mem, ir_ref c, ir_ref d)
 {
     if (!ir_fits32(at.disp)) {
         at.base = at.base ? ir_op2i(ir, IR_add, IR_64, at.base, at.disp) : ir_const(ir, at.disp);
@@ -233,37 +301,34 @@ static ir_ref mem_op(struct ir *ir, struct ir_op op, struct ir_addr at, struct i
     if (!ir->no_fold) {
         tidy(ir, IR_64, &at);
     }
-    op.a = at.base;
-    op.b = at.index;
-    op.mem = mem;
-    op.mem.scale = at.index ? at.scale : 0;
-    op.imm = at.disp;
-    return append(ir, &op);
+    mem.scale = at.index ? at.scale : 0;
+    *place(ir) = (struct ir_op){ .op = op, .w = w, .sub = sub, .a = at.base, .b = at.index, .c = c, .d = d, .imm = at.disp, .mem = mem };
+    return done(ir, 4);
 }
 
 ir_ref ir_ld(struct ir *ir, struct ir_addr at, struct ir_mem mem)
 {
-    return mem_op(ir, (struct ir_op){ .op = IR_ld, .w = IR_64 }, at, mem);
+    return mem_op(ir, IR_ld, IR_64, 0, at, mem, 0, 0);
 }
 
 void ir_st(struct ir *ir, struct ir_addr at, struct ir_mem mem, ir_ref v)
 {
-    mem_op(ir, (struct ir_op){ .op = IR_st, .w = mem.size, .c = v }, at, mem);
+    mem_op(ir, IR_st, mem.size, 0, at, mem, v, 0);
 }
 
 ir_ref ir_rmw(struct ir *ir, unsigned kind, struct ir_addr at, struct ir_mem mem, ir_ref v)
 {
-    return mem_op(ir, (struct ir_op){ .op = IR_rmw, .w = mem.size, .sub = kind, .c = v }, at, mem);
+    return mem_op(ir, IR_rmw, mem.size, kind, at, mem, v, 0);
 }
 
 ir_ref ir_cas(struct ir *ir, struct ir_addr at, struct ir_mem mem, ir_ref expect, ir_ref desired)
 {
-    return mem_op(ir, (struct ir_op){ .op = IR_cas, .w = mem.size, .c = expect, .d = desired }, at, mem);
+    return mem_op(ir, IR_cas, mem.size, 0, at, mem, expect, desired);
 }
 
 void ir_probe(struct ir *ir, struct ir_addr at, struct ir_mem mem)
 {
-    mem_op(ir, (struct ir_op){ .op = IR_probe, .w = IR_64 }, at, mem);
+    mem_op(ir, IR_probe, IR_64, 0, at, mem, 0, 0);
 }
 
 /* The op's imm is the native itself: a displacement goes into the base. */
@@ -284,47 +349,77 @@ ir_ref ir_native(struct ir *ir, const struct ir_native *n, struct ir_addr at, ir
     }
     ir->uses_vec |= n->kind == IR_NATIVE_VEC || n->vec_read || n->vec_written;
     ir->uses_x87 |= mmx || n->kind == IR_NATIVE_X87 || n->kind == IR_NATIVE_MMX;
-    return append(ir, &(struct ir_op){ .op = IR_native, .w = IR_64, .a = mem ? at.base : 0, .b = mem ? at.index : 0,
-        .c = int_in, .native = copy, .mem = copy->mem });
+    *place(ir) = (struct ir_op){ .op = IR_native, .w = IR_64, .a = at.base, .b = mem ? at.index : 0,
+        .c = int_in, .native = copy, .mem = copy->mem };
+    return done(ir, 3);
 }
 
 ir_ref ir_call(struct ir *ir, const struct ir_helper *h, ir_ref a, ir_ref b, ir_ref c, ir_ref d)
 {
-    return append(ir, &(struct ir_op){ .op = IR_call, .w = IR_64, .a = a, .b = b, .c = c, .d = d, .helper = h });
+    if (h->effects & IR_EFF_WRITES) {
+        memset(ir->slot_value, 0, sizeof(ir->slot_value));
+    }
+    if (h->effects & IR_EFF_FLAGS_W) {
+        ir->flags_value = 0;
+    }
+    *place(ir) = (struct ir_op){ .op = IR_call, .w = IR_64, .a = a, .b = b, .c = c, .d = d, .helper = h };
+    return done(ir, 4);
 }
 
 /* ---- flags ---- */
 
 ir_ref ir_flags(struct ir *ir, enum ir_cc kind, unsigned w, ir_ref a, ir_ref b, ir_ref c)
 {
-    return emit(ir, &(struct ir_op){ .op = IR_flags, .w = w, .sub = kind, .a = a, .b = b, .c = c });
+    *place(ir) = (struct ir_op){ .op = IR_flags, .w = w, .sub = kind, .a = a, .b = b, .c = c };
+    return settle(ir, 3);
 }
 
 ir_ref ir_getflags(struct ir *ir)
 {
-    return append(ir, &(struct ir_op){ .op = IR_getflags, .w = IR_64 });
+    bool forward = forwards(ir, PASS_FLAGS, 0);
+    ir_ref f;
+
+    if (forward && ir->flags_value) {
+        return ir->flags_value;
+    }
+    *place(ir) = (struct ir_op){ .op = IR_getflags, .w = IR_64 };
+    f = done(ir, 0);
+    if (forward) {
+        ir->flags_value = f;
+    }
+    return f;
 }
 
 void ir_putflags(struct ir *ir, ir_ref f)
 {
-    append(ir, &(struct ir_op){ .op = IR_putflags, .w = IR_64, .a = f });
+    if (forwards(ir, PASS_FLAGS, 0)) {
+        if (ir->flags_value == f) {
+            return;
+        }
+        ir->flags_value = f;
+    }
+    *place(ir) = (struct ir_op){ .op = IR_putflags, .w = IR_64, .a = f };
+    done(ir, 1);
 }
 
 ir_ref ir_cond(struct ir *ir, unsigned cond, ir_ref f)
 {
-    return emit(ir, &(struct ir_op){ .op = IR_cond, .w = IR_64, .sub = cond, .a = f });
+    *place(ir) = (struct ir_op){ .op = IR_cond, .w = IR_64, .sub = cond, .a = f };
+    return settle(ir, 1);
 }
 
 ir_ref ir_select(struct ir *ir, unsigned w, unsigned cond, ir_ref f, ir_ref yes, ir_ref no)
 {
-    return emit(ir, &(struct ir_op){ .op = IR_select, .w = w, .sub = cond, .a = f, .b = yes, .c = no });
+    *place(ir) = (struct ir_op){ .op = IR_select, .w = w, .sub = cond, .a = f, .b = yes, .c = no };
+    return settle(ir, 3);
 }
 
 /* ---- control ---- */
 
 void ir_insn(struct ir *ir, unsigned off, unsigned len)
 {
-    append(ir, &(struct ir_op){ .op = IR_insn, .sub = len, .imm = off });
+    *place(ir) = (struct ir_op){ .op = IR_insn, .sub = len, .imm = off };
+    done(ir, 0);
     ir->n_insns++;
     ir->guest_bytes += len;
 }
@@ -338,33 +433,39 @@ unsigned ir_exit_target(struct ir *ir, struct ir_exit e)
 
 void ir_exit_if(struct ir *ir, unsigned cond, ir_ref f, unsigned target)
 {
-    append(ir, &(struct ir_op){ .op = IR_exit_if, .sub = cond, .a = f, .imm = target });
+    *place(ir) = (struct ir_op){ .op = IR_exit_if, .sub = cond, .a = f, .imm = target };
+    done(ir, 1);
 }
 
 void ir_exit_ifz(struct ir *ir, unsigned w, ir_ref a, bool nonzero, unsigned target)
 {
-    append(ir, &(struct ir_op){ .op = IR_exit_ifz, .w = w, .sub = nonzero, .a = a, .imm = target });
+    *place(ir) = (struct ir_op){ .op = IR_exit_ifz, .w = w, .sub = nonzero, .a = a, .imm = target };
+    done(ir, 1);
 }
 
 void ir_exit_jump(struct ir *ir, unsigned target)
 {
-    append(ir, &(struct ir_op){ .op = IR_exit_jump, .imm = target });
+    *place(ir) = (struct ir_op){ .op = IR_exit_jump, .imm = target };
+    done(ir, 0);
 }
 
 void ir_exit_ind(struct ir *ir, enum ir_ind kind, ir_ref linear)
 {
-    append(ir, &(struct ir_op){ .op = IR_exit_ind, .w = IR_64, .sub = kind, .a = linear });
+    *place(ir) = (struct ir_op){ .op = IR_exit_ind, .w = IR_64, .sub = kind, .a = linear };
+    done(ir, 1);
 }
 
 void ir_exit_loop(struct ir *ir, enum tcg_exit_reason reason, unsigned target)
 {
     ir->exits[target].reason = reason;
-    append(ir, &(struct ir_op){ .op = IR_exit_loop, .sub = reason, .imm = target });
+    *place(ir) = (struct ir_op){ .op = IR_exit_loop, .sub = reason, .imm = target };
+    done(ir, 0);
 }
 
 void ir_poll(struct ir *ir, unsigned target)
 {
-    append(ir, &(struct ir_op){ .op = IR_poll, .imm = target });
+    *place(ir) = (struct ir_op){ .op = IR_poll, .imm = target };
+    done(ir, 0);
 }
 
 bool ir_has_room(const struct ir *ir)

@@ -94,7 +94,12 @@ struct ir_mem {
  * interpreter runs it through a thunk on such hosts. x86: encoding fields as in the SDM. Built by the front end in the
  * region's arena.
  */
-enum ir_native_reg { IR_NR_NONE, IR_NR_VEC, IR_NR_MMX, IR_NR_INT_IN, IR_NR_INT_OUT, IR_NR_MEM, IR_NR_X87 };
+/*
+ * Conventions: rm_kind IR_NR_NONE: the instruction has no ModRM byte (emms, fwait). IR_NR_STATE (rm only): memory of the state struct at
+ * state_off. A second integer input (vvvv, or the reg field when reg_int_in is set) is the op's a, since there is no address then.
+ * x87 fcmovcc (DA/DB, C0+) has an integer input c: the host's Z flag is made c == 0 right before it (`test c,c`, 32 bits).
+ */
+enum ir_native_reg { IR_NR_NONE, IR_NR_VEC, IR_NR_MMX, IR_NR_INT_IN, IR_NR_INT_OUT, IR_NR_MEM, IR_NR_X87, IR_NR_STATE };
 struct ir_native {
     uint8_t kind;            /* enum ir_native_kind */
     uint8_t prefix;          /* 0, 0x66, 0xf3, 0xf2 */
@@ -112,6 +117,7 @@ struct ir_native {
     bool fault_fp;           /* may raise the host's FP trap (#XM, #MF) when unmasked: has a map row */
     bool reads_xmm0;         /* implicit third operand (blendv, sha256rnds2) */
     uint32_t vec_read, vec_written;   /* bit masks of guest vector registers */
+    uint32_t state_off;      /* IR_NR_STATE: offset in the state */
     struct ir_mem mem;       /* when a field is IR_NR_MEM */
 };
 enum ir_native_kind { IR_NATIVE_VEC, IR_NATIVE_X87, IR_NATIVE_MMX, IR_NATIVE_INT };
@@ -161,19 +167,26 @@ struct ir_op {
     struct ir_mem mem;
 };
 
+#define IR_MAX_SLOTS 64
+
 struct ir {
     struct arena *arena;
     const struct tcg_guest *guest;
     struct ir_op *ops;       /* [0] unused */
     uint32_t n, cap;
-    struct ir_exit exits[64];
     uint32_t n_exits;
     uint32_t n_insns;        /* guest instructions */
     uint32_t guest_bytes;
     bool uses_vec, uses_x87;
     bool no_chain;           /* cpu_run_one() and -d nochain: every exit returns to the loop */
-    bool no_fold;            /* the builder appends what it is told (tests) */
-    ir_ref const_hash[32];   /* builder: the const op last made for each hash of its value */
+    /* The builder does the forward half of the passes at once. Set between ir_begin() and the first op: */
+    bool no_fold;            /* append what is told (tests); ir_optimise() then does all of it */
+    uint32_t off_mask;       /* passes that are off, as for ir_optimise() */
+    /* builder's own */
+    ir_ref last_put, flags_value;
+    ir_ref slot_value[IR_MAX_SLOTS];         /* what the slot holds, if known */
+    ir_ref const_hash[32];   /* the const op last made for each hash of its value */
+    struct ir_exit exits[64];    /* last: not cleared by ir_begin() */
 };
 
 /* passes.c */
@@ -182,7 +195,8 @@ struct ir_pass {
     void (*run)(struct ir *ir);
 };
 extern const struct ir_pass ir_passes[];     /* NULL name ends */
-void ir_optimise(struct ir *ir, uint32_t off_mask /* bit n: pass n is skipped */);
+/* off_mask: bit n: pass n is skipped; set ir.off_mask to the same before building. */
+void ir_optimise(struct ir *ir, uint32_t off_mask);
 
 /* verify.c: NULL, or a static text that says which rule is broken; *at = the op. */
 const char *ir_verify(const struct ir *ir, uint32_t *at);

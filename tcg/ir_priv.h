@@ -6,6 +6,9 @@
 
 #include "tcg/ir.h"
 
+/* Bits of off_mask, in the order of ir_passes. */
+enum ir_pass_bit { PASS_SLOTS = 1, PASS_FLAGS = 2, PASS_DCE = 4, PASS_FOLD = 8, PASS_ALL = 15 };
+
 static inline uint64_t ir_mask(unsigned w) { return w == IR_64 ? ~0ull : (1ull << ir_bits(w)) - 1; }
 static inline bool ir_fits32(int64_t v) { return v == (int32_t)v; }
 

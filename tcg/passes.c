@@ -1,6 +1,6 @@
 /*
- * The passes: one sweep forward (what is known of slots and flags, folding) and one backward (dead code, dead puts, dead
- * flags), each with a switch. op.uses is kept right all along; at 255 it sticks, and such a value is never dropped.
+ * The passes: one sweep forward (what is known of slots and flags, folding), which the builder has done already unless it was told
+ * not to, and one backward (dead code, dead puts, dead flags), each with a switch. op.uses is kept right all along; at 255 it sticks, and such a value is never dropped.
  *
  * Faults and exits show slots and flags: a put or putflags is dropped only when the same slot is put again with no op in
  * between that may fault, leave, or read it through a helper.
@@ -8,8 +8,7 @@
 #include "tcg/emit.h"
 #include "tcg/ir_priv.h"
 
-enum pass_bit { PASS_SLOTS = 1, PASS_FLAGS = 2, PASS_DCE = 4, PASS_FOLD = 8, PASS_ALL = 15 };
-enum { MAX_SLOTS = 64 };
+enum { MAX_SLOTS = IR_MAX_SLOTS };
 
 static inline void use(struct ir *ir, ir_ref v)
 {
@@ -31,18 +30,21 @@ static void use_inputs(struct ir *ir, const struct ir_op *op)
     use(ir, op->d);
 }
 
-static void drop_inputs(struct ir *ir, const struct ir_op *op)
+static inline void drop_inputs(struct ir *ir, const struct ir_op *op)
 {
     unuse(ir, op->a);
-    unuse(ir, op->b);
-    unuse(ir, op->c);
-    unuse(ir, op->d);
+    if (op->b | op->c | op->d) {
+        unuse(ir, op->b);
+        unuse(ir, op->c);
+        unuse(ir, op->d);
+    }
 }
 
 static void drop(struct ir *ir, struct ir_op *op)
 {
     drop_inputs(ir, op);
-    *op = (struct ir_op){ .op = IR_nop };
+    op->op = IR_nop;
+    op->a = op->b = op->c = op->d = 0;
 }
 
 /* ---- forward ---- */
@@ -68,7 +70,9 @@ static inline unsigned follow(struct ir *ir, ir_ref *v)
 
 static void alias(struct ir_op *op, ir_ref v)
 {
-    *op = (struct ir_op){ .op = IR_nop, .a = v };
+    op->op = IR_nop;
+    op->a = v;
+    op->b = op->c = op->d = 0;
 }
 
 static inline unsigned slot_limit(const struct ir *ir)
@@ -287,6 +291,8 @@ static void sweep_backward(struct ir *ir, unsigned on)
             continue;
         }
         switch (op->op) {
+        case IR_const: case IR_insn: case IR_flags:
+            break;
         case IR_put: {
             uint64_t bit = op->imm < MAX_SLOTS ? 1ull << op->imm : 0;
             if ((b.slots_dead & bit) && (on & PASS_SLOTS)) {
@@ -329,12 +335,8 @@ static void sweep_backward(struct ir *ir, unsigned on)
 
 static void optimise(struct ir *ir, unsigned on)
 {
-    if (on & (PASS_SLOTS | PASS_FLAGS | PASS_FOLD)) {
-        sweep_forward(ir, on);
-    }
-    if (on) {
-        sweep_backward(ir, on);
-    }
+    sweep_forward(ir, on);
+    sweep_backward(ir, on);
 }
 
 static void run_slots(struct ir *ir) { optimise(ir, PASS_SLOTS); }
@@ -353,5 +355,10 @@ const struct ir_pass ir_passes[] = {
 
 void ir_optimise(struct ir *ir, uint32_t off_mask)
 {
-    optimise(ir, PASS_ALL & ~off_mask);
+    unsigned on = PASS_ALL & ~off_mask;
+
+    if (ir->no_fold) {
+        sweep_forward(ir, on);
+    }
+    sweep_backward(ir, on);
 }

@@ -102,6 +102,23 @@ Test(ir, addresses)
     cr_assert_eq(ir.ops[v].imm, 0x1000);
 }
 
+Test(ir, slots_and_flags_are_forwarded)
+{
+    ir_ref a = ir_get(&ir, 1), r = ir_op2i(&ir, IR_add, IR_64, a, 8), f = ir_flags(&ir, IR_CC_LOGIC, IR_64, r, 0, 0), v;
+
+    cr_assert_eq(ir_get(&ir, 1), a);
+    ir_putflags(&ir, f);
+    ir_put(&ir, 1, r);
+    cr_assert_eq(ir_get(&ir, 1), r);
+    cr_assert_eq(ir_getflags(&ir), f);
+    /* the old value may be gone from its home by now: not put into the address again */
+    v = ir_ld(&ir, (struct ir_addr){ .base = r }, (struct ir_mem){ .size = 3 });
+    cr_assert_eq(ir.ops[v].a, r);
+    ir_begin(&ir, &arena, &randir_guest);
+    ir.off_mask = 1;
+    cr_assert_neq(ir_get(&ir, 1), ir_get(&ir, 1));
+}
+
 Test(ir, room_runs_out)
 {
     unsigned n;
@@ -117,10 +134,10 @@ Test(ir, room_runs_out)
     cr_assert_leq(n, 64 - 7);
     ir_begin(&ir, &arena, &randir_guest);
     for (n = 0; ir_has_room(&ir); n++) {
-        ir_get(&ir, 1);
+        ir_pcrel(&ir, 1);
     }
     for (n = 0; n < 2000; n++) {                     /* one instruction may still be long */
-        ir_get(&ir, 1);
+        ir_pcrel(&ir, 1);
     }
     cr_assert_gt(ir.n, 2000);
 }
