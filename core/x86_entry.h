@@ -1,6 +1,6 @@
 /*
  * The state in which a loader wants an x86 vCPU to begin, instead of the reset vector. Filled by hw/boards, applied by
- * x86_cpu_set_entry() (cpu/x86/cpu.h) after each machine reset, while the vCPU is parked. What is not
+ * x86_cpu_apply_entry() (cpu/x86/cpu.h) after each machine reset, while the vCPU is parked. What is not
  * named here stays as RESET leaves it. Segment caches are set directly; the GDT is for later loads.
  */
 #ifndef CORE_X86_ENTRY_H

@@ -1,6 +1,6 @@
 /*
  * Where an x86 vCPU (cpu/x86) and its local APIC (hw/intc/lapic.c) meet. Neither includes the other: the board hands the
- * APIC to the CPU with x86_cpu_set_lapic() (cpu/x86/cpu.h). Spec: Intel SDM vol. 3, chapter 11 "APIC".
+ * APIC to the CPU with x86_cpu_connect_intc() (cpu/x86/cpu.h). Spec: Intel SDM vol. 3, chapter 11 "APIC".
  *
  * From the APIC to the CPU: cpu_request() with CPU_REQ_IRQ, NMI, SMI, INIT or SIPI. They are doorbells: the CPU clears the bit
  * (atomically) BEFORE it looks, so that nothing is lost.

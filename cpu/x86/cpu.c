@@ -80,7 +80,7 @@ void x86_reset_registers(struct x86_cpu *x, bool init)
     s->tr = (struct x86_segment){ .limit = 0xffff, .attr = SEG_P | SYS_TSS32_BUSY };
     s->gdt = s->idt = (struct x86_table){ 0, 0xffff };
     s->env.pc = 0xfffffff0;
-    s->shadow = s->shadow_ss = s->nmi_masked = s->smm = s->in_delivery = s->irq_waits = s->nmi_waits = s->shutdown = false;
+    s->shadow = s->shadow_ss = s->nmi_masked = s->smm = s->in_delivery = s->irq_waits = s->nmi_waits = s->shutdown = s->step_masked = false;
     s->dr6_pending = 0;
     s->exc = (struct x86_exception){ .pending = false };
     s->monitor_addr = ~0ull;
@@ -96,16 +96,12 @@ static void x86_reset(struct cpu *c)
     x->s.a20 = true;
     x->s.tsc_offset = 0 - clock_now(c->machine, CLOCK_VIRTUAL_NS);      /* the TSC starts at 0 */
     if (x->lapic) {
-        bsp = atomic_load(&x->lapic->base) & X86_APIC_BASE_BSP;
         atomic_store(&x->lapic->tsc_offset, (int64_t)x->s.tsc_offset);
         x->lapic->ops->tsc_changed(x->lapic);
     }
     atomic_fetch_and(&c->request, ~(uint32_t)(CPU_REQ_IRQ | CPU_REQ_NMI | CPU_REQ_SMI | CPU_REQ_INIT | CPU_REQ_SIPI));
     atomic_store(&c->powered_off, !bsp);
     atomic_store(&c->halted, !bsp);
-    if (x->entry && bsp) {
-        x86_cpu_apply_entry(c, x->entry);
-    }
 }
 
 /* --- a loader's entry --- */
@@ -156,11 +152,6 @@ void x86_cpu_apply_entry(struct cpu *c, const struct x86_entry *e)
     s->env.pc = x86_linear_pc(s, e->rip);
     atomic_store(&c->powered_off, false);
     atomic_store(&c->halted, false);
-}
-
-void x86_cpu_set_entry(struct cpu *c, const struct x86_entry *entry)
-{
-    x86_of(c)->entry = entry;
 }
 
 void x86_cpu_connect_intc(struct cpu *c, struct x86_lapic *lapic)

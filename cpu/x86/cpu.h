@@ -23,9 +23,7 @@ struct cpu *x86_cpu_create(struct machine *m, unsigned index, const char *model,
 uint32_t x86_apic_id(struct machine *m, unsigned index);
 /* Its local APIC (core/x86_intc.h); before the first reset. */
 void x86_cpu_connect_intc(struct cpu *c, struct x86_lapic *lapic);
-/* Where it begins after each reset from now on; NULL: the reset vector. *entry must live on. vCPU parked, machine lock. */
-void x86_cpu_set_entry(struct cpu *c, const struct x86_entry *entry);
-/* Writes *entry into the registers now, for loaders that run after the CPU's reset. vCPU parked, machine lock. */
+/* Writes *entry into the registers, and MTRRs as firmware leaves them: for loaders, after the CPU's reset. vCPU parked, machine lock. */
 void x86_cpu_apply_entry(struct cpu *c, const struct x86_entry *entry);
 /* A20 gate of this vCPU: false masks address bit 20. vCPU's thread or parked; flushes the TLB. */
 void x86_cpu_set_a20(struct cpu *c, bool open);

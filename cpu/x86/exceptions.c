@@ -350,6 +350,7 @@ void x86_deliver_pending(struct x86_state *s)
         e.pc = x86_code64(s) ? next : (uint32_t)next;
     }
     s->exc.pending = false;
+    s->dr6_pending = 0;      /* the faulting instruction did not complete; INT n traps by its handler's flags */
     if (e.vector == X86_DB) {
         s->dr[7] &= ~(uint64_t)DR7_GD;
         x86_update_hflags(s);

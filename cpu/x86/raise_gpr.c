@@ -125,6 +125,9 @@ uint64_t x86_do_code_break(struct x86_state *s, uint64_t pc, uint64_t b, uint64_
 uint64_t x86_do_step(struct x86_state *s, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
     (void)a, (void)b, (void)c, (void)d;
-    s->dr6_pending |= DR6_BS;
+    if (!s->step_masked) {
+        s->dr6_pending |= DR6_BS;
+    }
+    s->step_masked = false;
     return 0;
 }

@@ -74,10 +74,12 @@ struct x86_state {
     struct x86_exception exc;
     bool irq_waits;                      /* the APIC has a vector that IF, shadow or TPR held back: who sets IF leaves by TCG_EXIT_EVENT */
     bool nmi_waits;                      /* an NMI came while masked */
+    bool step_masked;                    /* SYSCALL has just masked TF: no trap behind it */
     bool shutdown;                       /* triple fault: nothing but reset (or INIT, NMI) ends it */
     uint32_t dr6_pending;                /* debug traps to deliver before the next instruction, as DR6 bits (X86_MODE_EVENT) */
     uint64_t monitor_addr;               /* MONITOR armed on this line; ~0: not armed */
 
+    uint8_t native_tmp[16] __attribute__((aligned(16)));   /* not architectural: memory operand of native instructions, within one instruction */
     struct tcg_scratch tcg;              /* not architectural */
 };
 
@@ -85,7 +87,6 @@ _Static_assert(__builtin_offsetof(struct x86_state, gpr) == 64, "slots begin rig
 
 struct x86_model;
 struct x86_lapic;
-struct x86_entry;
 
 struct x86_cpu {
     struct cpu cpu;                      /* first */
@@ -101,7 +102,6 @@ struct x86_cpu {
     uint64_t cr4_mask, efer_mask, xcr0_mask;   /* bits that exist */
     uint32_t apic_id;
     struct x86_lapic *lapic;             /* core/x86_intc.h; NULL: none */
-    const struct x86_entry *entry;       /* where a loader wants it to begin after reset; NULL: the reset vector */
 };
 
 static inline struct x86_cpu *x86_of(struct cpu *c) { return (struct x86_cpu *)c; }

@@ -30,6 +30,7 @@ uint64_t x86_do_syscall(struct x86_state *s, uint64_t next, uint64_t b, uint64_t
         x86_raise(s, X86_UD, false, 0);
     }
     flags = x86_eflags(s);
+    s->step_masked = x86_lma(s) && (flags & s->fmask & FL_TF);
     if (x86_lma(s)) {
         s->gpr[X86_RCX] = code64 ? next : (uint32_t)(next - s->seg[X86_CS].base);
         s->gpr[X86_R11] = flags & ~(uint64_t)FL_RF;
