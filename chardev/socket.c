@@ -2,7 +2,6 @@
  * unix: and tcp: streams, as client and as server. A server talks to one client at a time and listens again when it
  * has gone; a client that loses its server stays disconnected.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>

@@ -4,7 +4,6 @@
  * Reading: an fd is watched only while the front can take bytes, so that a slow guest holds its input back in the host's
  * buffers. Writing: descriptors are non-blocking; what does not go makes the stream watch for room.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>

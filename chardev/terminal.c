@@ -3,7 +3,6 @@
  *
  * Its settings are process-wide, and so is what is kept here: signal handlers and atexit() have no argument.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -9,16 +9,27 @@
 /* Bytes as shown: the longest x86 instruction has 15, the usual one less than 8. */
 enum { SHOWN_COLUMN = 8 };
 
-static const struct {
+static const struct mode_row {
+    enum disas_mode mode;
     cs_arch arch;
-    cs_mode mode;
+    cs_mode cs;
     unsigned unit;        /* bytes of what cannot be decoded */
-} modes[DISAS_MODE_COUNT] = {
-    [DISAS_X86_16] = { CS_ARCH_X86, CS_MODE_16, 1 },
-    [DISAS_X86_32] = { CS_ARCH_X86, CS_MODE_32, 1 },
-    [DISAS_X86_64] = { CS_ARCH_X86, CS_MODE_64, 1 },
-    [DISAS_ARM64] = { CS_ARCH_ARM64, CS_MODE_ARM, 4 },
+} modes[] = {
+    { DISAS_X86_16, CS_ARCH_X86, CS_MODE_16, 1 },
+    { DISAS_X86_32, CS_ARCH_X86, CS_MODE_32, 1 },
+    { DISAS_X86_64, CS_ARCH_X86, CS_MODE_64, 1 },
+    { DISAS_ARM64, CS_ARCH_ARM64, CS_MODE_ARM, 4 },
 };
+
+static const struct mode_row *mode_find(enum disas_mode mode)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(modes); i++) {
+        if (modes[i].mode == mode) {
+            return &modes[i];
+        }
+    }
+    return NULL;
+}
 
 static void line_start(GString *out, uint64_t pc, const uint8_t *bytes, size_t n)
 {
@@ -53,7 +64,8 @@ size_t disas_print(GString *out, enum disas_mode mode, uint64_t pc, const uint8_
     size_t at = 0, left, start;
     uint64_t address;
     const uint8_t *code;
-    bool ok = mode < DISAS_MODE_COUNT && cs_open(modes[mode].arch, modes[mode].mode, &handle) == CS_ERR_OK;
+    const struct mode_row *row = mode_find(mode);
+    bool ok = row && cs_open(row->arch, row->cs, &handle) == CS_ERR_OK;
 
     insn = ok ? cs_malloc(handle) : NULL;
     for (unsigned n = 0; at < len && (!max || n < max); n++) {
@@ -66,7 +78,7 @@ size_t disas_print(GString *out, enum disas_mode mode, uint64_t pc, const uint8_
             g_string_append_printf(out, "%s%s%s\n", insn->mnemonic, *insn->op_str ? " " : "", insn->op_str);
             at += insn->size;
         } else {
-            at += print_bytes(out, pc + start, bytes + start, left, mode < DISAS_MODE_COUNT ? modes[mode].unit : 1);
+            at += print_bytes(out, pc + start, bytes + start, left, row ? row->unit : 1);
         }
     }
     if (insn) {

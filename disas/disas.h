@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum disas_mode { DISAS_X86_16, DISAS_X86_32, DISAS_X86_64, DISAS_ARM64, DISAS_MODE_COUNT };
+/* What cpu_ops.disas_mode answers: cpu/ does not see this header, so the numbers are fixed. x86: bits of the code segment. */
+enum disas_mode { DISAS_NONE = 0, DISAS_X86_16 = 16, DISAS_X86_32 = 32, DISAS_X86_64 = 64, DISAS_ARM64 = 164 };
 
 /*
  * Appends one line for each instruction of bytes[0..len), which lie at pc: "0xPC:  BYTES  mnemonic operands".

@@ -1,7 +1,6 @@
 /*
  * emu-system-x86_64: from the command line to a running machine, and out again. The one place that ends the process.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>

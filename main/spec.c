@@ -1,7 +1,6 @@
 /*
  * From the command line to struct machine_spec: -machine, -smp, -m, -rtc and what else has a syntax of its own.
  */
-#define _GNU_SOURCE
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>

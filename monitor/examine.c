@@ -223,7 +223,7 @@ static void show_items(struct cpu *c, bool physical, uint64_t addr, const struct
 
 static void show_code(struct cpu *c, bool physical, uint64_t addr, unsigned count, GString *out)
 {
-    unsigned mode = c->ops->disas_mode ? c->ops->disas_mode(c) : DISAS_MODE_COUNT;
+    unsigned mode = c->ops->disas_mode ? c->ops->disas_mode(c) : DISAS_NONE;
     uint8_t bytes[INSN_MAX];
     size_t n;
 

@@ -1,5 +1,4 @@
 /* Back ends over real descriptors, flow control, and the multiplexer. */
-#define _GNU_SOURCE
 #include "chardev/chardev.h"
 
 #include <criterion/criterion.h>

@@ -2,7 +2,6 @@
  * Field tables: the check finds what is missing; properties, reset, save and load follow the table.
  * (A member that lies where padding could be is out of the check's reach, so the struct has none such.)
  */
-#define _GNU_SOURCE
 #include "core/device.h"
 
 #include <criterion/criterion.h>

@@ -2,7 +2,6 @@
  * The program on a terminal of its own: console, monitor and keys, every way out, and the terminal as it was after each.
  * The guest is 13 bytes of our own in an ELF file with a PVH note: it prints '!' and halts.
  */
-#define _GNU_SOURCE
 #include <criterion/criterion.h>
 #include <elf.h>
 #include <fcntl.h>

@@ -13,7 +13,7 @@ static void cpu_nothing(struct cpu *c) { (void)c; }
 static bool cpu_wakes(struct cpu *c) { (void)c; return false; }
 static uint64_t cpu_pc(struct cpu *c) { (void)c; return 0x1000; }
 static void cpu_dump(struct cpu *c, GString *out) { g_string_append_printf(out, "R0=%u\n", c->index); }
-static unsigned cpu_mode(struct cpu *c) { (void)c; return 2; }
+static unsigned cpu_mode(struct cpu *c) { (void)c; return 64; }
 
 static bool cpu_translate(struct cpu *c, uint64_t va, uint64_t *pa)
 {
