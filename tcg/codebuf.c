@@ -1,7 +1,6 @@
 /*
  * The code cache's memory. See codebuf.h. W^X holds at all times: one view is writable, the other executable.
  */
-#define _GNU_SOURCE
 #include "tcg/codebuf.h"
 
 #include <errno.h>

@@ -136,8 +136,11 @@ void fl_settle(struct cg *c)
     for (unsigned k = 0; k < fl_operands(f->sub); k++) {
         ir_ref r = R(c, k == 0 ? f->a : k == 1 ? f->b : f->c);
         struct opnd x = ra_where(c, r);
-        if (x.kind == O_NONE) {
-            ra_use(c, r, IR_64);
+        if (op_of(c, r)->op == IR_pcrel && !c->v[r].slots && c->v[r].stk < 0) {
+            uint32_t locked = c->lock;
+            ra_use_reg(c, r);
+            ra_spill(c, r);
+            c->lock = locked;
         } else if (x.kind == O_IMM64 && c->v[r].stk < 0) {
             /* rows hold 32-bit constants: keep it on the stack */
             int t = ra_alloc(c, SCRATCH_MASK);
@@ -283,11 +286,13 @@ static int temp_of(struct cg *c, ir_ref a)
     int r = ra_alloc(c, SCRATCH_MASK);
 
     ra_mov(c, IR_64, r, x);
+    c->lock = 1u << r;                         /* operands may move again */
     return r;
 }
 
 static void alu_val(struct cg *c, int w, int alu, int d, ir_ref b)
 {
+    uint32_t locked = c->lock;
     struct opnd y = ra_use(c, b, w);
 
     if (y.kind == O_IMM64) {
@@ -300,6 +305,7 @@ static void alu_val(struct cg *c, int w, int alu, int d, ir_ref b)
         i_alu_ri(&c->o, w, alu, d, (int32_t)y.imm);
     else
         i_alu_rm(&c->o, w, alu, d, y.mem);
+    c->lock = locked;
 }
 
 /* Makes all six host flags those of f; false: not possible with a few instructions. */
@@ -459,6 +465,7 @@ static void em_cond(struct cg *c, const struct ir_op *op)
     struct hostflags keep = c->hf;
 
     c->hf.kind = HF_EXACT;                     /* nothing below may touch the host's flags */
+    c->lock = 0;
     if (narrow) {
         ir_ref base = R(c, op_of(c, v)->a);
         ra_lock_val(c, base);

@@ -223,6 +223,12 @@ static void shift_by_cl(struct cg *c, int w, int sh, int d, ir_ref count)
         i_shift_cl(&c->o, w, sh, d);
         return;
     }
+    if (n.kind == O_REG) {                                   /* no other register needed */
+        op_rr(&c->o, 3, 0x87, RCX, n.reg, 0);
+        i_shift_cl(&c->o, w, sh, d);
+        op_rr(&c->o, 3, 0x87, RCX, n.reg, 0);
+        return;
+    }
     if (x86_host.slot_of[RCX] >= 0) {
         save = ra_alloc(c, SCRATCH_MASK);
         i_mov_rr(&c->o, 3, save, RCX);
@@ -283,6 +289,8 @@ static void em_shift(struct cg *c, const struct ir_op *op)
         t = ra_alloc(c, SCRATCH_MASK);
     if (!(t == d && ra_holds(c, d, a) && ext >= IR_32))
         mov_extended(c, ext, sign, t, a);
+    if (a != b && c->v[a].reg != NOREG && c->v[a].reg != t)
+        c->lock &= ~(1u << c->v[a].reg);
     shift_by_cl(c, w, sh, t, b);
     if (w < IR_32 || op->w == IR_32) {
         /* a masked count of 0 leaves the upper half as it was: containers of width 32 are zero-extended */
@@ -357,7 +365,9 @@ static void em_extend(struct cg *c, const struct ir_op *op)
             k = op->sub == IR_64 ? k : (int64_t)((uint64_t)k & ((1ull << ir_bits(op->sub)) - 1));
         else
             k = op->sub == IR_8 ? (int8_t)k : op->sub == IR_16 ? (int16_t)k : op->sub == IR_32 ? (int32_t)k : k;
-        i_mov_imm(&c->o, d, op->op == IR_sext && op->w <= IR_32 ? (int64_t)(uint32_t)k : k);
+        if (op->op == IR_sext && op->w < IR_64)
+            k &= (1ll << ir_bits(op->w)) - 1;
+        i_mov_imm(&c->o, d, k);
     } else if (op->op == IR_zext) {
         if (x.kind == O_REG)
             i_movzx(&c->o, op->sub, d, x.reg);
@@ -374,6 +384,8 @@ static void em_extend(struct cg *c, const struct ir_op *op)
     } else {
         i_load(&c->o, hw(op->w), d, x.mem);
     }
+    if (op->op == IR_sext && op->w < IR_32 && x.kind != O_IMM && x.kind != O_IMM64)
+        i_movzx(&c->o, op->w, d, d);
     ra_done(c, v, d);
 }
 
@@ -655,6 +667,7 @@ static void em_div2(struct cg *c, const struct ir_op *op)
     bool has_hi = h < c->n && op_of(c, h)->op == IR_hi;
     struct opnd D;
 
+    fl_settle(c);
     if (w >= IR_32 && has_hi && in_place(c, a, b, v, h) && ra_where(c, d).kind != O_IMM && ra_where(c, d).kind != O_IMM64 &&
         ra_where(c, d).kind != O_NONE) {
         int sa = x86_host.slot_of[RAX], sd = x86_host.slot_of[RDX];

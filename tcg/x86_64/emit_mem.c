@@ -338,11 +338,13 @@ static struct opnd source(struct cg *c, ir_ref v, int w, bool imm_ok)
     return (struct opnd){ .kind = O_REG, .reg = HR_T };
 }
 
-/* pcrel values must be made before the check. */
+/* pcrel values must be made before the check, and survive it. */
 static void ready(struct cg *c, ir_ref r)
 {
-    if (r && op_of(c, R(c, r))->op == IR_pcrel)
-        ra_use(c, R(c, r), IR_64);
+    if (r && op_of(c, R(c, r))->op == IR_pcrel && !c->v[R(c, r)].slots && c->v[R(c, r)].stk < 0) {
+        ra_use_reg(c, R(c, r));
+        ra_spill(c, R(c, r));
+    }
 }
 
 static void em_st(struct cg *c, const struct ir_op *op)

@@ -244,6 +244,7 @@ void ra_save_slot(struct cg *c, unsigned slot)
     else
         i_load(&c->o, 3, r, slot_mem(slot));
     ra_bind(c, r, v);
+    c->lock |= 1u << r;                       /* still looks as if it were in the slot too: must not be dropped */
 }
 
 void ra_unslot(struct cg *c, ir_ref v)

@@ -4,7 +4,6 @@
  *
  * Inside a region rsp is 16-byte aligned and equal to scratch.host_rsp; a thunk that was called starts 8 below.
  */
-#define _GNU_SOURCE
 #include "tcg/x86_64/cg_priv.h"
 
 #include <cpuid.h>
