@@ -256,6 +256,7 @@ Test(machine, exclusive_sections_exclude, .timeout = 30)
         shared++;
         mine++;
         cpu_exclusive_end(m);
+        g_usleep(20);                          /* the others want it too */
         if (i % 16 == 0) {
             machine_lock(m);
             machine_stop(m, RUN_PAUSED);       /* while others want to be exclusive */
