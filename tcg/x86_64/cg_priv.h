@@ -155,6 +155,7 @@ void ra_spill(struct cg *c, ir_ref v);                      /* afterwards v is i
 void ra_bind(struct cg *c, int reg, ir_ref v);
 void ra_lock_val(struct cg *c, ir_ref v);
 void ra_save_slot(struct cg *c, unsigned slot);             /* the slot is about to change: its value survives elsewhere if needed */
+void ra_settle_pcrel(struct cg *c, ir_ref r);               /* a pcrel value gets a place in memory */
 void ra_unslot(struct cg *c, ir_ref v);                      /* afterwards v is somewhere else than in slots too */
 void ra_set_slot(struct cg *c, unsigned slot, ir_ref v);
 int ra_dst(struct cg *c, ir_ref v, ir_ref reuse);           /* register to compute v in: its home, or scratch (perhaps reuse's) */

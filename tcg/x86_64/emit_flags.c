@@ -136,12 +136,8 @@ void fl_settle(struct cg *c)
     for (unsigned k = 0; k < fl_operands(f->sub); k++) {
         ir_ref r = R(c, k == 0 ? f->a : k == 1 ? f->b : f->c);
         struct opnd x = ra_where(c, r);
-        if (op_of(c, r)->op == IR_pcrel && !c->v[r].slots && c->v[r].stk < 0) {
-            uint32_t locked = c->lock;
-            ra_use_reg(c, r);
-            ra_spill(c, r);
-            c->lock = locked;
-        } else if (x.kind == O_IMM64 && c->v[r].stk < 0) {
+        ra_settle_pcrel(c, r);
+        if (x.kind == O_IMM64 && c->v[r].stk < 0) {
             /* rows hold 32-bit constants: keep it on the stack */
             int t = ra_alloc(c, SCRATCH_MASK);
             i_mov_imm(&c->o, t, x.imm);

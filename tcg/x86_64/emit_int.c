@@ -602,6 +602,8 @@ static void em_mul2(struct cg *c, const struct ir_op *op)
         em_mul(c, op, v);
         return;
     }
+    ra_settle_pcrel(c, a);
+    ra_settle_pcrel(c, b);
     if (op->w < IR_32) {
         /* narrow: the 32-bit product holds both halves */
         int t = ra_alloc(c, 1u << HR_T | 1u << HR_S), u = ra_alloc(c, 1u << HR_I);
@@ -668,6 +670,9 @@ static void em_div2(struct cg *c, const struct ir_op *op)
     struct opnd D;
 
     fl_settle(c);
+    ra_settle_pcrel(c, a);
+    ra_settle_pcrel(c, b);
+    ra_settle_pcrel(c, d);
     if (w >= IR_32 && has_hi && in_place(c, a, b, v, h) && ra_where(c, d).kind != O_IMM && ra_where(c, d).kind != O_IMM64 &&
         ra_where(c, d).kind != O_NONE) {
         int sa = x86_host.slot_of[RAX], sd = x86_host.slot_of[RDX];

@@ -338,22 +338,13 @@ static struct opnd source(struct cg *c, ir_ref v, int w, bool imm_ok)
     return (struct opnd){ .kind = O_REG, .reg = HR_T };
 }
 
-/* pcrel values must be made before the check, and survive it. */
-static void ready(struct cg *c, ir_ref r)
-{
-    if (r && op_of(c, R(c, r))->op == IR_pcrel && !c->v[R(c, r)].slots && c->v[R(c, r)].stk < 0) {
-        ra_use_reg(c, R(c, r));
-        ra_spill(c, R(c, r));
-    }
-}
-
 static void em_st(struct cg *c, const struct ir_op *op)
 {
     struct access x;
     struct opnd s;
     int w = op->mem.size;
 
-    ready(c, op->c);
+    ra_settle_pcrel(c, op->c);
     em_check(c, &x, address_of(op), &op->mem, tcg_desc(&op->mem, false, true, false));
     s = source(c, R(c, op->c), w, true);
     if (s.kind == O_IMM)
@@ -449,7 +440,7 @@ static void em_rmw(struct cg *c, const struct ir_op *op)
 
     if (kind == IR_RMW_NEG || kind == IR_RMW_NOT)
         src = 0;
-    ready(c, src);
+    ra_settle_pcrel(c, src);
     em_check(c, &x, address_of(op), &op->mem, tcg_desc(&op->mem, true, true, false));
     if (kind == IR_RMW_XCHG || (want && (kind == IR_RMW_ADD || kind == IR_RMW_SUB) && (old || op->mem.atomic))) {
         s = ra_use(c, src, w);
@@ -519,8 +510,8 @@ static void em_cas(struct cg *c, const struct ir_op *op)
     struct access x;
     struct opnd e, n;
 
-    ready(c, op->c);
-    ready(c, op->d);
+    ra_settle_pcrel(c, op->c);
+    ra_settle_pcrel(c, op->d);
     em_check(c, &x, address_of(op), &op->mem, tcg_desc(&op->mem, true, true, false));
     i_lea(&c->o, 3, HR_I, x.mem);
     /* S may hold either of them, or only the address: evicting stores what is needed */

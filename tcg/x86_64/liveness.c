@@ -123,19 +123,12 @@ static void need(struct cg *c, ir_ref r, uint32_t at)
 }
 
 /* Does op need the architectural flags? */
-static bool needs_arch(struct cg *c, const struct ir_op *op)
+static bool needs_arch(const struct ir_op *op)
 {
-    const struct ir_exit *e;
-
-    switch (op->op) {
-    case IR_exit_if: case IR_exit_ifz: case IR_exit_jump: case IR_exit_loop: case IR_poll:
-        e = &c->ir->exits[op->imm];
-        return !e->flags_dead || e->backward || op->op == IR_poll || op->op == IR_exit_loop || (e->off & ~0xfff);
-    case IR_call:
+    /* Every exit does, flags_dead or not: unlinked, it may end in the run loop, where an interrupt shows the flags. */
+    if (op->op == IR_call)
         return (op->helper->effects & (IR_EFF_FAULTS | IR_EFF_FLAGS_R | IR_EFF_LOCK)) || !(op->helper->effects & IR_EFF_GPR);
-    default:
-        return barrier(op);
-    }
+    return barrier(op);
 }
 
 static void backward(struct cg *c)
@@ -156,7 +149,7 @@ static void backward(struct cg *c)
             }
         if (op->op == IR_call && (op->helper->effects & IR_EFF_FLAGS_W))
             arch_last = 0;
-        if ((props & (IR_FAULT | IR_EXIT)) && !arch_last && needs_arch(c, op))
+        if ((props & (IR_FAULT | IR_EXIT)) && !arch_last && needs_arch(op))
             arch_last = i;
         if (op->op == IR_putflags) {
             if (arch_last)

@@ -221,6 +221,8 @@ void ra_save_slot(struct cg *c, unsigned slot)
     if (!v)
         return;
     x = &c->v[v];
+    if (x->last > c->i && x->reg != NOREG)
+        c->lock |= 1u << x->reg;
     if (x->last <= c->i || x->reg != NOREG || x->stk >= 0 || (x->slots & ~(1u << slot)) || op_of(c, v)->op == IR_const)
         return;
     /* prefer a free register; under pressure straight to the stack */
@@ -245,6 +247,17 @@ void ra_save_slot(struct cg *c, unsigned slot)
         i_load(&c->o, 3, r, slot_mem(slot));
     ra_bind(c, r, v);
     c->lock |= 1u << r;                       /* still looks as if it were in the slot too: must not be dropped */
+}
+
+void ra_settle_pcrel(struct cg *c, ir_ref r)
+{
+    r = r ? R(c, r) : 0;
+    if (r && op_of(c, r)->op == IR_pcrel && !c->v[r].slots && c->v[r].stk < 0) {
+        uint32_t locked = c->lock;
+        ra_use_reg(c, r);
+        ra_spill(c, r);
+        c->lock = locked;
+    }
 }
 
 void ra_unslot(struct cg *c, ir_ref v)
