@@ -224,6 +224,7 @@ struct accel_cpu {
     struct arena arena;                  /* IR of run-one */
     uint8_t *fetch;                      /* 2 pages: code read from devices */
     struct verify *verify;
+    void (*native_io)(void *arg);        /* slow.c; by pointer, for general-register code may not name it */
 
     struct {
         uint64_t slow, l2_hits, walks, faults, full, io_reads, io_writes, code_stores, code_line_hits, ones, exclusives;
@@ -339,7 +340,7 @@ void tcg_mode_changed(struct cpu *c);
 void tcg_unwind_cpu(struct cpu *c) __attribute__((noreturn));
 void tcg_run_exclusive(struct cpu *c) __attribute__((noreturn));
 void tcg_sync_cpu(struct cpu *c);
-/* slow.c: their parts that leave general-register code; called through native_call() */
+/* slow.c: the part of ld and st that leaves general-register code. arg: struct native_io */
 struct native_io { struct accel_cpu *ac; struct fragment f; uint8_t buf[8]; bool write, self; };
 void native_io(void *arg);
 

@@ -85,7 +85,7 @@ static bool ld_part(struct accel_cpu *ac, struct vctx *ctx, uint64_t va, unsigne
         struct native_io io = { .ac = ac };
 
         fragment_of(&io.f, l2, va, size);
-        native_call(native_io, &io);
+        native_call(ac->native_io, &io);
         *value = load(io.buf, size);
     }
     return true;
@@ -132,7 +132,7 @@ static void st_part(struct accel_cpu *ac, struct vctx *ctx, uint64_t va, const s
         /* watched, or it has become code meanwhile: the store again, with everything that belongs to it */
     }
     store(io.buf, size, value);
-    native_call(native_io, &io);
+    native_call(ac->native_io, &io);
     if (io.self) {
         /* The instruction's helper writes to the instruction's own region: the instruction again, alone. */
         tcg_sync(ac);

@@ -199,6 +199,7 @@ static bool tcg_cpu_init(struct cpu *c, GError **err)
     ac->ta = ta;
     ac->ops = c->ops;
     ac->front = c->ops->front;
+    ac->native_io = native_io;
     ac->state = (char *)c + c->ops->state_offset;
     ac->env = ac->state;
     ac->scratch = (struct tcg_scratch *)((char *)ac->state + c->ops->tcg->scratch_offset);
