@@ -89,6 +89,20 @@ static void vacate(struct cg *c, int reg)
     c->regval[reg] = 0;
 }
 
+/* An operand of the address that nothing else needs: not even stored when its register is taken. */
+static void take(struct cg *c, int reg)
+{
+    ir_ref v = c->regval[reg];
+    const struct ir_op *op = op_of(c, c->i), *f = c->arch ? op_of(c, c->arch) : NULL;
+
+    if (v && c->v[v].last == c->i && v != R(c, op->c) && v != R(c, op->d) && (!f || (v != c->arch && v != R(c, f->a) && v != R(c, f->b) && v != R(c, f->c)))) {
+        c->v[v].reg = NOREG;
+        c->regval[reg] = 0;
+    } else {
+        ra_evict(c, reg);
+    }
+}
+
 /* Loads value v into exactly this register, not binding it. */
 static void load_into(struct cg *c, int reg, ir_ref v)
 {
@@ -138,9 +152,9 @@ static void indexed(struct cg *c, ir_ref a, ir_ref b, unsigned scale, int64_t di
 {
     int ra = a ? ra_reg_of(c, a) : NOREG, rb = ra_reg_of(c, b);
 
-    ra_evict(c, HR_S);                                       /* stores only: contents stay usable below */
-    ra_evict(c, HR_T);
-    ra_evict(c, HR_I);
+    take(c, HR_S);                                           /* stores only: contents stay usable below */
+    take(c, HR_T);
+    take(c, HR_I);
     c->lock |= SCRATCH_MASK;
     if (rb == NOREG) {
         rb = ra == HR_I ? HR_T : HR_I;
@@ -590,8 +604,8 @@ static void store_arg(struct cg *c, struct amem to, ir_ref v)
         int t = ra_alloc(c, SCRATCH_MASK);
         ra_mov(c, IR_64, t, x);
         i_store(&c->o, 3, to, t);
-        c->lock &= ~(1u << t);
     }
+    c->lock = 0;
 }
 
 void em_call(struct cg *c, const struct ir_op *op)
@@ -617,7 +631,6 @@ void em_call(struct cg *c, const struct ir_op *op)
     c->lock = 0;
     for (unsigned k = 0; k < h->args && k < 4; k++)
         store_arg(c, st_at(SCR(arg[0]) + 8 * (int)k), R(c, arg[k]));
-    c->lock = 0;
     if (h->effects & IR_EFF_WRITES)
         for (unsigned s = 0; s < x86_host.guest->n_slots; s++)
             if (c->cur[s] && c->v[c->cur[s]].last > c->i)

@@ -73,7 +73,7 @@ struct opnd ra_use(struct cg *c, ir_ref v, int w)
         x.kind = fits32(s) ? O_IMM : O_IMM64;
         x.imm = s;
         if (x.kind == O_IMM64 && ra_reg_of(c, v) != NOREG)
-            return (struct opnd){ .kind = O_REG, .reg = (int8_t)ra_reg_of(c, v) };
+            x = (struct opnd){ .kind = O_REG, .reg = (int8_t)ra_reg_of(c, v) };
     } else if (x.kind == O_NONE && op_of(c, v)->op == IR_pcrel) {
         materialise_pcrel(c, v);
         x = ra_where(c, v);
