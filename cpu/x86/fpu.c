@@ -204,8 +204,8 @@ static uint64_t in_use(const struct x86_state *s)
     static const uint8_t zero[16], cw[2] = { 0x7f, 0x03 };
     uint64_t r = 0;
 
-    if (memcmp(s->fx, cw, 2) || s->fx[2] || s->fx[3] || s->fx[4]) {
-        r |= XF_X87;
+    if (memcmp(s->fx, cw, 2) || memcmp(s->fx + 2, zero, 16) || memcmp(s->fx + 18, zero, 6)) {
+        r |= XF_X87;      /* status, tags, last opcode and pointers */
     }
     for (unsigned i = 0; i < 8 && !(r & XF_X87); i++) {
         r |= memcmp(s->fx + 32 + i * 16, zero, 10) ? XF_X87 : 0;

@@ -83,10 +83,7 @@ uint64_t x86_do_mov_to_cr8(struct x86_state *s, uint64_t v, uint64_t b, uint64_t
     }
     s->cr8 = v;
     if (l) {
-        l->ops->set_cr8(l, v);
-        if (s->eflags & FL_IF) {
-            x86_look(s);
-        }
+        l->ops->set_cr8(l, v);      /* rings if something becomes deliverable */
     }
     return 0;
 }

@@ -201,6 +201,11 @@ static bool mc_write(struct x86_cpu *x, const struct msr_row *r, uint32_t msr, u
 #define ALWAYS .word = -1
 
 static const struct msr_row rows[] = {
+    /* the busy ones: timer and APIC, bases on each thread switch */
+    { 0x6e0, 0x6e0, ALWAYS, .read = lapic_msr_read, .write = lapic_msr_write },
+    { 0x800, 0x8ff, ALWAYS, .read = lapic_msr_read, .write = lapic_msr_write },
+    { 0xc0000100, 0xc0000101, .word = W_EXT_EDX, .bit = 29, .flags = MSR_CANONICAL, .read = base_read, .write = base_write },
+    { 0xc0000102, 0xc0000102, AT(kernel_gs_base), .word = W_EXT_EDX, .bit = 29, .flags = MSR_CANONICAL },
     { 0x10, 0x10, ALWAYS, .read = tsc_read, .write = tsc_write },
     { 0x17, 0x17, ALWAYS, .flags = MSR_READONLY | MSR_INTEL },
     { 0x1b, 0x1b, ALWAYS, .read = lapic_msr_read, .write = lapic_msr_write },
@@ -228,15 +233,11 @@ static const struct msr_row rows[] = {
     { 0x277, 0x277, AT(pat), .word = W_1_EDX, .bit = 16, .write = pat_write },
     { 0x2ff, 0x2ff, AT(mtrr_def), .word = W_1_EDX, .bit = 12, .reserved = ~0xcffull },
     { 0x400, 0x400 + MC_BANKS * 4 - 1, AT(mc_bank), .word = W_1_EDX, .bit = 14, .write = mc_write },
-    { 0x6e0, 0x6e0, ALWAYS, .read = lapic_msr_read, .write = lapic_msr_write },
-    { 0x800, 0x8ff, ALWAYS, .read = lapic_msr_read, .write = lapic_msr_write },
     { 0xc0000080, 0xc0000080, AT(efer), .word = W_EXT_EDX, .bit = 29, .write = efer_write },
     { 0xc0000081, 0xc0000081, AT(star), .word = W_EXT_EDX, .bit = 11 },
     { 0xc0000082, 0xc0000082, AT(lstar), .word = W_EXT_EDX, .bit = 29, .flags = MSR_CANONICAL },
     { 0xc0000083, 0xc0000083, AT(cstar), .word = W_EXT_EDX, .bit = 29, .flags = MSR_CANONICAL },
     { 0xc0000084, 0xc0000084, AT(fmask), .word = W_EXT_EDX, .bit = 11, .reserved = 0xffffffff00000000ull },
-    { 0xc0000100, 0xc0000101, .word = W_EXT_EDX, .bit = 29, .flags = MSR_CANONICAL, .read = base_read, .write = base_write },
-    { 0xc0000102, 0xc0000102, AT(kernel_gs_base), .word = W_EXT_EDX, .bit = 29, .flags = MSR_CANONICAL },
     { 0xc0000103, 0xc0000103, AT(tsc_aux), .word = W_EXT_EDX, .bit = 27, .reserved = 0xffffffff00000000ull },
     { 0xc0010010, 0xc0010010, ALWAYS, .flags = MSR_DROP | MSR_AMD },                        /* SYSCFG */
     { 0xc0010015, 0xc0010015, ALWAYS, .flags = MSR_DROP | MSR_AMD },                        /* HWCR */

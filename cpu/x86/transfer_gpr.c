@@ -247,12 +247,12 @@ static bool far_return(struct x86_state *s, struct far_return *r, struct x86_sta
         st->sp = cut(r->sp, r->opsize) + r->release;
         if (rpl > cpl) {
             x86_drop_inner_segs(s, rpl);
+            x86_update_hflags(s);
         }
     } else {
         *pc = enter_code(s, r->cs, &code, r->ip);
     }
     x86_stack_commit(s, st);
-    x86_update_hflags(s);
     return true;
 }
 
