@@ -62,7 +62,7 @@ $(B)/tools/%: $(srcdir)/tools/%.c | $(B)/config.mak
 
 DEFS := $(foreach d,$(wildcard $(srcdir)/*/*.def $(srcdir)/*/*/*.def),$(if $(wildcard $(srcdir)/tools/$(basename $(notdir $(d)))gen.c),$(patsubst $(srcdir)/%,%,$(d))))
 ASLS := $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/hw/*/*.asl))
-ROMS := $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/roms/*.S) $(shell find $(srcdir)/tests -name '*.S'))
+ROMS := $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/roms/*.S) $(shell find $(srcdir)/tests -name guests -prune -o -name '*.S' -print))
 GENERATED := $(DEFS:%.def=$(B)/gen/%.stamp) $(ASLS:%.asl=$(B)/gen/%_aml.h) $(ROMS:%.S=$(B)/gen/%_rom.h)
 
 define def_rule
@@ -121,7 +121,8 @@ $(EMU): $(MAIN_OBJECT) $(B)/libemu.a
 # --- tests: tests/ROOM/NAME.c is a criterion program; *_util.c is shared by all, *_prog.c is a program of its own
 #     that a script runs ---
 
-TEST_C := $(patsubst $(srcdir)/%.c,%,$(shell find $(srcdir)/tests -name '*.c' | sort))
+# (tests/guests/ holds programs for the bare guest, which a script builds.)
+TEST_C := $(patsubst $(srcdir)/%.c,%,$(shell find $(srcdir)/tests -name guests -prune -o -name '*.c' -print | sort))
 TEST_UTIL := $(patsubst %,$(B)/obj/%.o,$(filter %_util,$(TEST_C)))
 TEST_UNITS := $(patsubst %,$(B)/%,$(filter-out %_util %_prog,$(TEST_C)))
 TEST_PROGS := $(patsubst %,$(B)/%,$(filter %_prog,$(TEST_C)))
@@ -137,7 +138,23 @@ $(TEST_UNITS) $(TEST_PROGS): $(B)/tests/%: $(B)/obj/tests/%.o $(TEST_UTIL) $(B)/
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(TEST_UTIL) $(B)/libemu.a $(LIBS) $(CRITERION_LIBS)
 
-tests: $(TEST_UNITS) $(TEST_PROGS)
+# tests/guests/NAME.c: bare-metal guests, run by tests/check.d/guests. NAME32 is 32-bit code, the others are 64-bit
+# code in a 32-bit ELF file, as multiboot wants it.
+
+GUESTS := $(patsubst $(srcdir)/tests/guests/%.c,$(B)/guests/%,$(filter-out %/rt.c,$(wildcard $(srcdir)/tests/guests/*.c)))
+GUEST_CFLAGS := -std=gnu11 -O1 -Wall -Wextra -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) -fno-pic -fno-stack-protector \
+    -fno-asynchronous-unwind-tables -mno-red-zone -mgeneral-regs-only -fcf-protection=none -fno-strict-aliasing
+guest_bits = $(if $(filter %32,$(1)),32,64)
+
+$(GUESTS): $(B)/guests/%: $(srcdir)/tests/guests/%.c $(addprefix $(srcdir)/tests/guests/rt.,c h S ld) | $(B)/config.mak
+	$(call note,GUEST,$*)
+	$(Q)mkdir -p $(@D)
+	$(Q)for f in $*.c rt.c rt.S; do $(CC) -m$(call guest_bits,$*) $(GUEST_CFLAGS) -I$(srcdir) -c -o $@-$$f.o $(srcdir)/tests/guests/$$f || exit 1; done
+	$(Q)ld -m $(if $(filter 32,$(call guest_bits,$*)),elf_i386,elf_x86_64) --no-warn-rwx-segments -z max-page-size=4096 \
+	    -T $(srcdir)/tests/guests/rt.ld -o $@.elf $@-$*.c.o $@-rt.c.o $@-rt.S.o
+	$(Q)objcopy -O elf32-i386 $@.elf $@
+
+tests: $(TEST_UNITS) $(TEST_PROGS) $(GUESTS)
 
 RUN_ENV = SRCDIR=$(srcdir) BUILD=$(abspath $(B)) EMU=$${EMU:-$(abspath $(EMU))} CC="$(CC)"
 
