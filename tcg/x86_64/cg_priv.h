@@ -55,7 +55,7 @@ uint8_t *thunk_helper(const struct ir_helper *h);
 
 /* ---- one compilation ---- */
 
-enum { V_WANT_FLAGS = 1, V_ONLY_FLAGS = 2 };
+enum { V_WANT_FLAGS = 1, V_OTHER_USE = 2 /* used by more than flags ops */ };
 struct val {
     uint32_t last;           /* last op that needs it (maps and exits that describe flags by it included); 0: none */
     uint32_t def;            /* op that computes it (not its own index when merged) */
@@ -76,7 +76,7 @@ struct opnd {
 };
 
 /* What the host's flags register holds: the flags of an operation whose result is value `ref` at width w; or exactly flags value `ref` */
-enum hf_kind { HF_NONE, HF_ADD, HF_SUB, HF_LOGIC, HF_ADC, HF_SBB, HF_ZSP /* Z S P only */, HF_NEG, HF_EXACT };
+enum hf_kind { HF_NONE, HF_ADD, HF_SUB, HF_LOGIC, HF_ADC, HF_SBB, HF_ZSP /* Z S P only */, HF_EFLAGS /* ref: EFLAGS bits */, HF_EXACT };
 struct hostflags { uint8_t kind, w; ir_ref ref; };
 
 /* Something emitted out of line after the hot path. */

@@ -159,6 +159,8 @@ static bool holds(struct cg *c, ir_ref f, unsigned cond)
         return false;
     if (k == HF_EXACT)
         return c->hf.ref == f;
+    if (k == HF_EFLAGS)
+        return op->op == IR_flags && op->sub == IR_CC_EFLAGS && R(c, op->a) == c->hf.ref;
     if (op->op != IR_flags || !op->a || R(c, op->a) != c->hf.ref || op->w != c->hf.w)
         return false;
     switch (op->sub) {

@@ -180,6 +180,12 @@ static void backward(struct cg *c)
             continue;             /* belongs to the op before */
         if (op->op == IR_cond || op->op == IR_select || op->op == IR_exit_if || op->op == IR_adc || op->op == IR_sbb)
             c->v[R(c, op->op == IR_adc || op->op == IR_sbb ? op->c : op->a)].flags |= V_WANT_FLAGS;
+        if (op->op != IR_flags) {
+            c->v[R(c, op->a)].flags |= V_OTHER_USE;
+            c->v[R(c, op->b)].flags |= V_OTHER_USE;
+            c->v[R(c, op->c)].flags |= V_OTHER_USE;
+            c->v[R(c, op->d)].flags |= V_OTHER_USE;
+        }
         need(c, op->a, at);
         need(c, op->b, at);
         need(c, op->c, at);

@@ -9,7 +9,7 @@
 #include "tests/tcg/x86_64/backend_util.h"
 
 static struct randir_state want, got;
-static uint8_t ram_want[RANDIR_RAM], ram_got[RANDIR_RAM];
+static uint8_t ram_want[RANDIR_RAM] __attribute__((aligned(4096))), ram_got[RANDIR_RAM] __attribute__((aligned(4096)));
 
 static unsigned seeds(void)
 {
@@ -77,3 +77,4 @@ Test(random, integer) { many(0); }
 Test(random, without_folding) { many(RANDIR_NO_FOLD); }
 Test(random, faults) { many(RANDIR_FAULTS); }
 Test(random, helpers) { many(RANDIR_HELPERS | RANDIR_FAULTS); }
+Test(random, native) { many(RANDIR_NATIVE | RANDIR_FAULTS); }
