@@ -86,6 +86,8 @@ struct tcg_runtime {
     void *(*lookup)(void *state, uint64_t pc);        /* GPR-only: jump-table miss; NULL: leave with TCG_EXIT_LOOKUP and env.pc set */
     void (*changed)(void *state);                     /* GPR-only: after IR_EFF_CTX/MODE helpers: recompute env.ctx and env.jt */
     void (*lock)(void *state, bool on);               /* machine lock around IR_EFF_LOCK helpers; vectors are saved */
+    /* Around every helper that is not IR_EFF_GPR: it may block (locks, devices), so the engine must not wait for this vCPU. NULL: nothing */
+    void (*outside)(void *state, bool on);
 };
 
 struct tcg_codebuf;          /* tcg/codebuf.h */
@@ -136,6 +138,7 @@ struct tcg_interp_mem {
     uint64_t (*rmw)(void *state, uint64_t addr, uint32_t desc, uint64_t (*fn)(uint64_t old, void *opaque), void *opaque);
     void (*changed)(void *state);
     void (*lock)(void *state, bool on);
+    void (*outside)(void *state, bool on);                                     /* as in struct tcg_runtime */
     /* Divide error, unmasked FP error of a native op: raises, unwinds. */
     void (*trap)(void *state, enum tcg_trap trap, uint64_t addr);
 };

@@ -188,12 +188,18 @@ static uint64_t do_call(const struct interp *in, const struct ir_op *op)
     uint64_t r;
 
     memcpy(&fn, &h->fn, sizeof(fn));
+    if (!(h->effects & IR_EFF_GPR) && in->mem->outside) {
+        in->mem->outside(in->state, true);
+    }
     if (h->effects & IR_EFF_LOCK) {
         in->mem->lock(in->state, true);
     }
     r = fn(in->state, in->val[op->a], in->val[op->b], in->val[op->c], in->val[op->d]);
     if (h->effects & IR_EFF_LOCK) {
         in->mem->lock(in->state, false);
+    }
+    if (!(h->effects & IR_EFF_GPR) && in->mem->outside) {
+        in->mem->outside(in->state, false);
     }
     if (h->effects & (IR_EFF_CTX | IR_EFF_MODE)) {
         in->mem->changed(in->state);

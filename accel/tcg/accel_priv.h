@@ -325,6 +325,7 @@ bool map_find(const struct code_region *r, uint32_t host_off, struct tcg_map_row
 uint64_t tcg_slow_full(void *state, uint64_t addr, uint32_t desc);
 void tcg_bounce_flush(void *state);
 void tcg_lock(void *state, bool on);
+void tcg_outside(void *state, bool on);
 /* Where an access goes, into ac->frag. Faults do not return. */
 void access_fragments(struct accel_cpu *ac, uint64_t addr, uint32_t desc);
 bool mem_read(struct accel_cpu *ac, const struct fragment *f, void *buf);

@@ -134,6 +134,7 @@ const struct tcg_interp_mem tcg_interp_mem = {
     .rmw = interp_rmw,
     .changed = tcg_changed,
     .lock = tcg_lock,
+    .outside = tcg_outside,
     .trap = interp_trap,
 };
 

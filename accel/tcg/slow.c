@@ -185,6 +185,18 @@ void tcg_bounce_flush(void *state)
     vcpu_in(ac);
 }
 
+/* Around helpers that are ordinary C: they may wait for locks that somebody holds who waits for this vCPU. */
+void tcg_outside(void *state, bool on)
+{
+    struct accel_cpu *ac = accel_of_state(state);
+
+    if (on) {
+        vcpu_out(ac);
+    } else {
+        vcpu_in(ac);
+    }
+}
+
 /* Around helpers that reach devices by instruction (in, out). Inside an exclusive section the lock is held already. */
 void tcg_lock(void *state, bool on)
 {

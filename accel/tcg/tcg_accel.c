@@ -126,6 +126,7 @@ const struct tcg_runtime tcg_runtime = {
     .lookup = tcg_lookup,
     .changed = tcg_changed,
     .lock = tcg_lock,
+    .outside = tcg_outside,
 };
 
 static void tcg_close(struct machine *m)

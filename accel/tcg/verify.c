@@ -139,7 +139,7 @@ static void v_trap(void *state, enum tcg_trap trap, uint64_t addr)
 
 static const struct tcg_interp_mem verify_mem = {
     .ld = v_ld, .st = v_st, .ld_bytes = v_ld_bytes, .st_bytes = v_st_bytes, .rmw = v_rmw,
-    .changed = tcg_changed, .lock = tcg_lock, .trap = v_trap,
+    .changed = tcg_changed, .lock = tcg_lock, .outside = tcg_outside, .trap = v_trap,
 };
 
 /* ---- comparing ---- */

@@ -378,6 +378,11 @@ static uint8_t *make_helper(const struct ir_helper *h)
     i_alu_ri(o, 3, ALU_SUB, RSP, 8);
     if (native)
         call_rx(x86_host.nsave);
+    if (native && x86_host.rt->outside) {
+        i_lea(o, 3, RDI, am(HR_STATE, -BIAS));
+        i_mov_imm(o, RSI, 1);
+        call_c(x86_host.rt->outside);
+    }
     if (h->effects & IR_EFF_LOCK) {
         i_lea(o, 3, RDI, am(HR_STATE, -BIAS));
         i_mov_imm(o, RSI, 1);
@@ -393,6 +398,11 @@ static uint8_t *make_helper(const struct ir_helper *h)
         i_lea(o, 3, RDI, am(HR_STATE, -BIAS));
         i_mov_imm(o, RSI, 0);
         call_c(x86_host.rt->lock);
+    }
+    if (native && x86_host.rt->outside) {
+        i_lea(o, 3, RDI, am(HR_STATE, -BIAS));
+        i_mov_imm(o, RSI, 0);
+        call_c(x86_host.rt->outside);
     }
     if (h->effects & (IR_EFF_CTX | IR_EFF_MODE)) {
         if (x86_host.rt->changed) {
