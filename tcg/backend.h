@@ -38,7 +38,8 @@ enum tcg_desc {
 uint32_t tcg_desc(const struct ir_mem *m, bool read, bool write, bool probe);
 
 /* Where a value is at a map row: relative to the state as the thunk left it. */
-enum tcg_loc_kind { LOC_NONE, LOC_SLOT, LOC_S, LOC_T, LOC_I, LOC_STACK, LOC_CONST, LOC_KEPT /* already in cc_a/b/c */ };
+enum tcg_loc_kind { LOC_NONE, LOC_SLOT, LOC_S, LOC_T, LOC_I, LOC_STACK, LOC_CONST, LOC_KEPT /* already in cc_a/b/c */,
+    LOC_ENV_CARRY /* the carry of the flags in env.cc_* as they stand: 0 or 1 */ };
 struct tcg_loc {
     uint8_t kind;
     uint8_t w;               /* value is meaningful in this width only (subregisters of slots) */

@@ -146,6 +146,9 @@ static bool loc_value(const struct accel_cpu *ac, const struct tcg_loc *l, uint6
     case LOC_CONST:
         *v = (uint64_t)(int64_t)l->v;
         return true;
+    case LOC_ENV_CARRY:
+        *v = cc_eflags(ac->env->cc_op & 31, ac->env->cc_op >> 5, ac->env->cc_a, ac->env->cc_b, ac->env->cc_c) & 1;
+        return true;
     default:                     /* not needed, or in env already */
         return false;
     }

@@ -55,7 +55,7 @@ uint8_t *thunk_helper(const struct ir_helper *h);
 
 /* ---- one compilation ---- */
 
-enum { V_WANT_FLAGS = 1, V_OTHER_USE = 2 /* used by more than flags ops */ };
+enum { V_WANT_FLAGS = 1, V_OTHER_USE = 2 /* used by more than flags ops */, V_LAZY = 4 /* carry that only describes flags: made on demand */ };
 struct val {
     uint32_t last;           /* last op that needs it (maps and exits that describe flags by it included); 0: none */
     uint32_t def;            /* op that computes it (not its own index when merged) */
@@ -71,8 +71,16 @@ enum opnd_kind { O_NONE, O_REG, O_IMM, O_MEM, O_IMM64 };
 struct opnd {
     uint8_t kind;
     int8_t reg;
-    int64_t imm;
-    struct amem mem;
+    union { int64_t imm; struct amem mem; };
+};
+
+/* How to write a flags value to env.cc_*. lazy: operand 1 is the carry of another flags value, not computed yet. */
+struct fldesc {
+    uint8_t n;               /* operands; 0: nothing to store */
+    uint8_t cc;              /* kind | width << 5 */
+    uint8_t g_cc;            /* lazy: that other value; TCG_CC_KEPT: it is what env.cc_* holds */
+    bool lazy;
+    struct opnd x[3], g[3];
 };
 
 /* What the host's flags register holds: the flags of an operation whose result is value `ref` at width w; or exactly flags value `ref` */
@@ -94,9 +102,7 @@ struct stub {
     int32_t off;             /* exits, polls */
     uint16_t target;
     uint32_t exit;           /* index of exit record */
-    uint8_t flags_n;         /* flags stores: op and operands */
-    uint8_t cc_op;
-    struct opnd cc[3];
+    struct fldesc fl;
     uint32_t host_trap_rel;  /* offset + 1 of a trapping instruction in the copy */
     uint8_t trap;            /* and its enum tcg_trap */
 };
@@ -181,10 +187,11 @@ int fl_cond(struct cg *c, ir_ref f, unsigned cond);
 void fl_carry(struct cg *c, ir_ref f);
 void em_flags_op(struct cg *c, const struct ir_op *op);       /* cond, select, eflags, adc, sbb */
 void fl_store(struct cg *c, ir_ref f);                        /* env.cc_* = f */
-uint8_t fl_describe(struct cg *c, ir_ref f, struct opnd out[3]);   /* returns cc_op */
-void fl_settle(struct cg *c);                                 /* every operand of the architectural flags has a place that a row can name */
+void fl_describe(struct cg *c, ir_ref f, struct fldesc *d);
+bool fl_pending(struct cg *c, ir_ref v);                      /* lazy and not computed yet */
+void fl_settle(struct cg *c, bool row);                       /* every operand of the architectural flags has a place; row: that a map row can name */
 void fl_keep_dynamic(struct cg *c);                           /* env.cc_* is about to change: getflags values still needed move away */
-void fl_store_opnds(struct code *o, unsigned n, const struct opnd *x, unsigned cc_op);
+void fl_emit_store(struct cg *c, const struct fldesc *d);
 unsigned fl_operands(unsigned kind);
 static inline void fl_clobber(struct cg *c) { c->hf.kind = HF_NONE; }
 

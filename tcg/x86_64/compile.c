@@ -60,6 +60,8 @@ static void em_op(struct cg *c, const struct ir_op *op)
             return;                       /* alias */
         break;
     }
+    if (c->v[c->i].flags & V_LAZY)
+        return;
     if ((ir_op_info[op->op].props & IR_PURE) && c->v[v].last == 0 && op->op != IR_mulu2 && op->op != IR_muls2)
         return;
     if ((op->op == IR_mulu2 || op->op == IR_muls2) && c->v[v].last == 0 &&

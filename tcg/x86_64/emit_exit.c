@@ -19,15 +19,10 @@ static void stub_flags(struct cg *c, struct stub *s)
 {
     if (!c->arch || c->v[c->arch].last < c->i)
         return;
-    s->cc_op = fl_describe(c, c->arch, s->cc);
-    s->flags_n = (uint8_t)fl_operands(s->cc_op & 31);
+    fl_describe(c, c->arch, &s->fl);
 }
 
-static void store_stub_flags(struct cg *c, const struct stub *s)
-{
-    if (s->flags_n)
-        fl_store_opnds(&c->o, s->flags_n, s->cc, s->cc_op);
-}
+static void store_stub_flags(struct cg *c, const struct stub *s) { fl_emit_store(c, &s->fl); }
 
 static void leave_data(struct cg *c, bool wrap, int32_t off, unsigned reason)
 {
@@ -78,9 +73,7 @@ static void link_stub(struct cg *c, uint8_t *from, uint32_t exit, const struct s
 
     s->from = from;
     s->exit = exit;
-    s->flags_n = flags->flags_n;
-    s->cc_op = flags->cc_op;
-    memcpy(s->cc, flags->cc, sizeof s->cc);
+    s->fl = flags->fl;
 }
 
 /* Poll, guard and jump. `flags`: what must be stored on ways that do not reach the target (already stored flags: none). */
@@ -101,9 +94,7 @@ static void direct_exit(struct cg *c, unsigned target, const struct stub *flags)
         s->from = i_jcc(&c->o, CC_NZ);
         s->off = e->off;
         s->wide = e->wrap32;
-        s->flags_n = flags->flags_n;
-        s->cc_op = flags->cc_op;
-        memcpy(s->cc, flags->cc, sizeof s->cc);
+        s->fl = flags->fl;
     }
     x = new_exit(c, target, crosses(e));
     if (crosses(e)) {
@@ -144,9 +135,9 @@ static void side_exit(struct cg *c, int cc, unsigned target)
     const struct ir_exit *e = &c->ir->exits[target];
     struct stub *s, f = { 0 };
 
-    fl_settle(c);
+    fl_settle(c, false);
     stub_flags(c, &f);
-    if ((!f.flags_n || e->flags_dead) && !e->backward && !crosses(e) && !c->ir->no_chain) {
+    if ((!f.fl.n || e->flags_dead) && !e->backward && !crosses(e) && !c->ir->no_chain) {
         static const uint8_t fields[1] = { 2 };
         uint32_t x = new_exit(c, target, false);
         align_fields(c, fields, 1);
@@ -156,9 +147,7 @@ static void side_exit(struct cg *c, int cc, unsigned target)
         return;
     }
     s = cg_stub(c, STUB_EXIT);
-    s->flags_n = f.flags_n;
-    s->cc_op = f.cc_op;
-    memcpy(s->cc, f.cc, sizeof s->cc);
+    s->fl = f.fl;
     s->target = (uint16_t)target;
     s->from = i_jcc(&c->o, cc);
 }
@@ -168,9 +157,9 @@ static void jump_exit(struct cg *c, unsigned target, struct stub *f)
 {
     const struct ir_exit *e = &c->ir->exits[target];
 
-    if (f->flags_n && !e->flags_dead) {
+    if (f->fl.n && !e->flags_dead) {
         store_stub_flags(c, f);
-        f->flags_n = 0;
+        f->fl.n = 0;
     }
     direct_exit(c, target, f);
 }
@@ -180,7 +169,7 @@ static void exit_ind(struct cg *c, const struct ir_op *op)
     ir_ref a = R(c, op->a);
     struct opnd x;
 
-    fl_settle(c);
+    fl_settle(c, false);
     if (c->arch && c->v[c->arch].last >= c->i)
         fl_store(c, c->arch);
     c->lock = 0;
@@ -221,7 +210,7 @@ static void exit_poll(struct cg *c, const struct ir_exit *e)
 {
     struct stub *s;
 
-    fl_settle(c);
+    fl_settle(c, false);
     i_alu_mi(&c->o, 0, ALU_CMP, st_at(ENV(kick)), 0);
     fl_clobber(c);
     s = cg_stub(c, STUB_POLL);
@@ -270,7 +259,7 @@ bool em_exit(struct cg *c, const struct ir_op *op, const struct ir_op *next)
         side_exit(c, cc, target);
         return false;
     case IR_exit_jump:
-        fl_settle(c);
+        fl_settle(c, false);
         stub_flags(c, &f);
         jump_exit(c, target, &f);
         return false;
@@ -278,7 +267,7 @@ bool em_exit(struct cg *c, const struct ir_op *op, const struct ir_op *next)
         exit_ind(c, op);
         return false;
     case IR_exit_loop:
-        fl_settle(c);
+        fl_settle(c, false);
         stub_flags(c, &f);
         store_stub_flags(c, &f);
         leave_data(c, c->ir->exits[target].wrap32, c->ir->exits[target].off, op->sub);

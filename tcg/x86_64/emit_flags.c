@@ -20,12 +20,18 @@ static bool dynamic(struct cg *c, ir_ref f)
     return op_of(c, f)->op == IR_getflags && c->v[f].stk < 0 && c->v[f].reg == NOREG;
 }
 
-uint8_t fl_describe(struct cg *c, ir_ref f, struct opnd out[3])
+bool fl_pending(struct cg *c, ir_ref v)
+{
+    const struct val *x = &c->v[v];
+    return (x->flags & V_LAZY) && x->reg == NOREG && x->stk < 0 && !x->slots;
+}
+
+/* Operands of a flags value that has no lazy one. */
+static unsigned describe_plain(struct cg *c, ir_ref f, struct opnd out[3])
 {
     const struct ir_op *op = op_of(c, f);
     unsigned n = fl_operands(op->sub);
 
-    memset(out, 0, 3 * sizeof *out);
     if (op->op == IR_getflags) {              /* moved out of env: EFLAGS bits */
         out[0] = ra_where(c, f);
         return IR_CC_EFLAGS;
@@ -35,7 +41,20 @@ uint8_t fl_describe(struct cg *c, ir_ref f, struct opnd out[3])
         out[1] = ra_where(c, R(c, op->b));
     if (n > 2)
         out[2] = ra_where(c, R(c, op->c));
-    return (uint8_t)(op->sub | op->w << 5);
+    return op->sub | op->w << 5;
+}
+
+void fl_describe(struct cg *c, ir_ref f, struct fldesc *d)
+{
+    const struct ir_op *op = op_of(c, f);
+
+    d->cc = (uint8_t)describe_plain(c, f, d->x);
+    d->n = (uint8_t)fl_operands(d->cc & 31);
+    d->lazy = op->op == IR_flags && d->n > 1 && fl_pending(c, R(c, op->b));
+    if (d->lazy) {
+        ir_ref g = R(c, op_of(c, R(c, op->b))->a);
+        d->g_cc = dynamic(c, g) ? TCG_CC_KEPT : (uint8_t)describe_plain(c, g, d->g);
+    }
 }
 
 static void store_opnd(struct code *o, struct amem to, struct opnd x)
@@ -65,56 +84,110 @@ static void store_opnd(struct code *o, struct amem to, struct opnd x)
     }
 }
 
-void fl_store_opnds(struct code *o, unsigned n, const struct opnd *x, unsigned cc_op)
+/* scratch.arg[], r11d = what make_eflags() wants. Operands are not in r11. */
+static void eflags_args(struct cg *c, unsigned cc, struct opnd *x)
 {
     static const int32_t at[3] = { ENV(cc_a), ENV(cc_b), ENV(cc_c) };
 
-    for (unsigned k = 0; k < n; k++)
-        store_opnd(o, st_at(at[k]), x[k]);
-    i_store_imm(o, 2, st_at(ENV(cc_op)), (int32_t)cc_op);
+    if (cc == TCG_CC_KEPT) {
+        for (int k = 0; k < 3; k++) {
+            i_load(&c->o, 3, HR_I, st_at(at[k]));
+            i_store(&c->o, 3, st_at(SCR(arg[0]) + 8 * k), HR_I);
+        }
+        i_load(&c->o, 2, HR_I, st_at(ENV(cc_op)));
+        return;
+    }
+    for (unsigned k = 0; k < fl_operands(cc & 31); k++) {
+        if (x[k].kind == O_MEM) {
+            i_load(&c->o, 3, HR_I, x[k].mem);
+            x[k] = (struct opnd){ .kind = O_REG, .reg = HR_I };
+        }
+        store_opnd(&c->o, st_at(SCR(arg[0]) + 8 * (int)k), x[k]);
+    }
+    i_mov_imm(&c->o, HR_I, cc);
 }
 
+void fl_emit_store(struct cg *c, const struct fldesc *desc)
+{
+    static const int32_t at[3] = { ENV(cc_a), ENV(cc_b), ENV(cc_c) };
+    struct fldesc d = *desc;
+
+    if (!d.n)
+        return;
+    if (d.lazy) {                             /* its carry first: through r11, which may hold operands */
+        struct opnd saved = { .kind = O_MEM, .mem = st_at(SCR(arg[3])) };
+        i_store(&c->o, 3, saved.mem, HR_I);
+        for (unsigned k = 0; k < 3; k++) {
+            if (d.x[k].kind == O_REG && d.x[k].reg == HR_I)
+                d.x[k] = saved;
+            if (d.g[k].kind == O_REG && d.g[k].reg == HR_I)
+                d.g[k] = saved;
+        }
+        eflags_args(c, d.g_cc, d.g);
+        cg_call(c, x86_host.eflags);
+        i_alu_ri(&c->o, 2, ALU_AND, HR_I, 1);
+        d.x[1] = (struct opnd){ .kind = O_REG, .reg = HR_I };
+    }
+    for (unsigned k = 0; k < d.n; k++)
+        store_opnd(&c->o, st_at(at[k]), d.x[k]);
+    i_store_imm(&c->o, 2, st_at(ENV(cc_op)), (int32_t)d.cc);
+}
+
+/* Leaves scratch registers as they are, but for r11 when the flags have a lazy operand. */
 void fl_store(struct cg *c, ir_ref f)
 {
-    struct opnd x[3];
-    uint8_t cc;
+    struct fldesc d = { 0 };
 
-    fl_settle(c);
-    cc = fl_describe(c, f, x);
-    fl_store_opnds(&c->o, fl_operands(cc & 31), x, cc);
+    fl_settle(c, false);
+    fl_describe(c, f, &d);
+    if (d.lazy)
+        ra_evict(c, HR_I);
+    fl_describe(c, f, &d);
+    fl_emit_store(c, &d);
+    if (d.lazy)
+        fl_clobber(c);
+}
+
+/* Computes a lazy carry now. */
+static void materialise(struct cg *c, ir_ref v)
+{
+    uint32_t locked = c->lock;
+    int cc = fl_cond(c, op_of(c, v)->a, IR_COND_C), d;
+    struct hostflags keep = c->hf;
+
+    c->lock = locked;
+    c->hf.kind = HF_EXACT;
+    d = ra_alloc(c, SCRATCH_MASK);
+    i_setcc(&c->o, cc, d);
+    i_movzx(&c->o, 0, d, d);
+    ra_bind(c, d, v);
+    c->hf = keep;
+    c->lock = locked;
+}
+
+static void need_operands(struct cg *c, const struct ir_op *op)
+{
+    if (op->op == IR_flags && op->b && fl_pending(c, R(c, op->b)))
+        materialise(c, R(c, op->b));
 }
 
 /* r11 = EFLAGS bits of f; locks r11. The host's flags are gone. */
 static void eflags_to_i(struct cg *c, ir_ref f)
 {
+    const struct ir_op *op = op_of(c, f);
     struct opnd x[3];
+    unsigned cc = TCG_CC_KEPT;
 
+    need_operands(c, op);
     ra_evict(c, HR_I);
     c->lock |= 1u << HR_I;
-    if (dynamic(c, f)) {
-        i_load(&c->o, 3, HR_I, st_at(ENV(cc_a)));
-        i_store(&c->o, 3, st_at(SCR(arg[0])), HR_I);
-        i_load(&c->o, 3, HR_I, st_at(ENV(cc_b)));
-        i_store(&c->o, 3, st_at(SCR(arg[1])), HR_I);
-        i_load(&c->o, 3, HR_I, st_at(ENV(cc_c)));
-        i_store(&c->o, 3, st_at(SCR(arg[2])), HR_I);
-        i_load(&c->o, 2, HR_I, st_at(ENV(cc_op)));
-    } else {
-        const struct ir_op *op = op_of(c, f);
+    if (!dynamic(c, f)) {
         unsigned n = op->op == IR_getflags ? 0 : fl_operands(op->sub);
         for (unsigned k = 0; k < n; k++)      /* pcrel operands */
             ra_use(c, R(c, k == 0 ? op->a : k == 1 ? op->b : op->c), IR_64);
-        uint8_t cc = fl_describe(c, f, x);
-        n = fl_operands(cc & 31);
-        for (unsigned k = 0; k < n; k++) {
-            if (x[k].kind == O_MEM) {
-                i_load(&c->o, 3, HR_I, x[k].mem);
-                x[k] = (struct opnd){ .kind = O_REG, .reg = HR_I };
-            }
-            store_opnd(&c->o, st_at(SCR(arg[0]) + 8 * (int)k), x[k]);
-        }
-        i_mov_imm(&c->o, HR_I, cc);
+        cc = describe_plain(c, f, x);
     }
+    eflags_args(c, cc, x);
     cg_call(c, x86_host.eflags);
     fl_clobber(c);
 }
@@ -127,7 +200,7 @@ void fl_keep_dynamic(struct cg *c)
     ra_bind(c, HR_I, c->dyn);
 }
 
-void fl_settle(struct cg *c)
+void fl_settle(struct cg *c, bool row)
 {
     const struct ir_op *f = c->arch ? op_of(c, c->arch) : NULL;
 
@@ -137,7 +210,15 @@ void fl_settle(struct cg *c)
         ir_ref r = R(c, k == 0 ? f->a : k == 1 ? f->b : f->c);
         struct opnd x = ra_where(c, r);
         ra_settle_pcrel(c, r);
-        if (x.kind == O_IMM64 && c->v[r].stk < 0) {
+        if (fl_pending(c, r)) {
+            /* a row can name the carry of what env holds; any other is computed */
+            if (row && !dynamic(c, R(c, op_of(c, r)->a)))
+                materialise(c, r);
+            else
+                for (const struct ir_op *g = op_of(c, R(c, op_of(c, r)->a)); g; g = NULL)
+                    for (unsigned j = 0; g->op == IR_flags && j < fl_operands(g->sub); j++)
+                        ra_settle_pcrel(c, j == 0 ? g->a : j == 1 ? g->b : g->c);
+        } else if (row && x.kind == O_IMM64 && c->v[r].stk < 0) {
             /* rows hold 32-bit constants: keep it on the stack */
             int t = ra_alloc(c, SCRATCH_MASK);
             i_mov_imm(&c->o, t, x.imm);
@@ -400,6 +481,8 @@ int fl_cond(struct cg *c, ir_ref f, unsigned cond)
     op = op_of(c, f);
     if (holds(c, f, cond))
         return (int)cond;
+    if (even != IR_COND_Z && even != IR_COND_S && even != IR_COND_P)
+        need_operands(c, op);
     if (op->op == IR_getflags)
         return via_eflags(c, f, cond);
     if (op->sub == IR_CC_EFLAGS || (op->sub == IR_CC_BITC && even != IR_COND_C)) {

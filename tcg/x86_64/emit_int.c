@@ -669,7 +669,7 @@ static void em_div2(struct cg *c, const struct ir_op *op)
     bool has_hi = h < c->n && op_of(c, h)->op == IR_hi;
     struct opnd D;
 
-    fl_settle(c);
+    fl_settle(c, true);
     ra_settle_pcrel(c, a);
     ra_settle_pcrel(c, b);
     ra_settle_pcrel(c, d);

@@ -13,6 +13,9 @@ static struct tcg_loc loc_of(struct cg *c, ir_ref v, unsigned w)
     struct val *x = &c->v[v];
     int64_t k = op_of(c, v)->imm;
 
+    if (fl_pending(c, v))
+        return (struct tcg_loc){ .kind = LOC_ENV_CARRY, .w = IR_64 };
+
     if (op_of(c, v)->op == IR_const && fits32(k))
         return (struct tcg_loc){ .kind = LOC_CONST, .w = (uint8_t)w, .v = (int32_t)k };
     if (x->slots)
@@ -184,7 +187,7 @@ void em_check(struct cg *c, struct access *x, struct address at, const struct ir
     bool write = desc & TCG_D_WRITE, inline_ok = m->regime == 0;
     uint8_t *jump;
 
-    fl_settle(c);
+    fl_settle(c, true);
     c->lock &= ~SCRATCH_MASK;
     if (b && is_const(c, b)) {
         disp += (int64_t)((uint64_t)op_of(c, b)->imm << at.scale);
@@ -620,7 +623,7 @@ void em_call(struct cg *c, const struct ir_op *op)
         c->failed = true;
         return;
     }
-    fl_settle(c);
+    fl_settle(c, true);
     if (h->effects & (IR_EFF_FLAGS_R | IR_EFF_FLAGS_W))
         fl_keep_dynamic(c);
     if ((h->effects & IR_EFF_FLAGS_R) && c->arch) {

@@ -166,7 +166,7 @@ void em_native(struct cg *c, const struct ir_op *op)
         no_such(c, n);
         return;
     }
-    fl_settle(c);
+    fl_settle(c, true);
     if (uses_x87(n))
         x87_ready(c);
     unpinned_vectors(c, n->vec_read | (n->vec_written & (n->rm_kind == IR_NR_MEM && n->mem.write ? 0 : ~0u)), false);

@@ -131,6 +131,16 @@ static bool needs_arch(const struct ir_op *op)
     return barrier(op);
 }
 
+/* A carry that only describes flags (inc, dec keep C): nothing is computed until somebody looks. */
+static bool lazy(struct cg *c, const struct ir_op *op, uint32_t i)
+{
+    const struct ir_op *g = op_of(c, R(c, op->a));
+
+    if (op->sub != IR_COND_C || (c->v[i].flags & V_OTHER_USE) || R(c, i) != i)
+        return false;
+    return g->op == IR_getflags || (g->op == IR_flags && g->sub != IR_CC_INC && g->sub != IR_CC_DEC && g->sub != IR_CC_ZONLY && g->sub != IR_CC_BITC);
+}
+
 static void backward(struct cg *c)
 {
     uint32_t arch_last = 0;
@@ -176,11 +186,22 @@ static void backward(struct cg *c)
                 continue;
             }
         }
+        if (op->op == IR_cond && lazy(c, op, i)) {
+            c->v[i].flags |= V_LAZY;
+            need(c, op->a, c->v[i].last);
+            continue;
+        }
         if (op->op == IR_hi)
             continue;             /* belongs to the op before */
         if (op->op == IR_cond || op->op == IR_select || op->op == IR_exit_if || op->op == IR_adc || op->op == IR_sbb)
             c->v[R(c, op->op == IR_adc || op->op == IR_sbb ? op->c : op->a)].flags |= V_WANT_FLAGS;
-        if (op->op != IR_flags) {
+        if (op->op == IR_flags) {
+            if (op->sub != IR_CC_EFLAGS)
+                c->v[R(c, op->a)].flags |= V_OTHER_USE;
+            if (op->sub != IR_CC_INC && op->sub != IR_CC_DEC && op->sub != IR_CC_ZONLY)
+                c->v[R(c, op->b)].flags |= V_OTHER_USE;
+            c->v[R(c, op->c)].flags |= V_OTHER_USE;
+        } else {
             c->v[R(c, op->a)].flags |= V_OTHER_USE;
             c->v[R(c, op->b)].flags |= V_OTHER_USE;
             c->v[R(c, op->c)].flags |= V_OTHER_USE;

@@ -96,7 +96,8 @@ static void mem_trap(void *state, enum tcg_trap trap, uint64_t addr)
 }
 
 const struct tcg_interp_mem randir_mem = {
-    mem_ld, mem_st, mem_ld_bytes, mem_st_bytes, mem_rmw, mem_changed, mem_lock, mem_trap,
+    .ld = mem_ld, .st = mem_st, .ld_bytes = mem_ld_bytes, .st_bytes = mem_st_bytes, .rmw = mem_rmw,
+    .changed = mem_changed, .lock = mem_lock, .trap = mem_trap,
 };
 
 /* ---- helpers ---- */

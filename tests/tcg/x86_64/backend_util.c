@@ -23,6 +23,7 @@ static uint64_t loc_value(struct randir_state *s, const struct tcg_loc *l, uint6
     case LOC_I: return s->tcg.save_i;
     case LOC_STACK: return *(uint64_t *)(s->tcg.host_rsp + (uint64_t)l->v);
     case LOC_CONST: return (uint64_t)(int64_t)l->v;
+    case LOC_ENV_CARRY: return cc_eflags(s->env.cc_op & 31, s->env.cc_op >> 5, s->env.cc_a, s->env.cc_b, s->env.cc_c) & 1;
     default: return kept;
     }
 }
@@ -144,7 +145,10 @@ static void *lookup(void *state, uint64_t pc)
 static void changed(void *state) { (void)state; }
 static void lock(void *state, bool on) { (void)state, (void)on; }
 
-static const struct tcg_runtime runtime = { slow, slow_full, bounce_flush, NULL, link_full, lookup, changed, lock };
+static const struct tcg_runtime runtime = {
+    .slow = slow, .slow_full = slow_full, .bounce_flush = bounce_flush, .link_full = link_full, .lookup = lookup,
+    .changed = changed, .lock = lock,
+};
 
 static void trapped(void *state, uint64_t pc) { raise_at(state, pc); }
 
