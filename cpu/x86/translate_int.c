@@ -371,9 +371,10 @@ static ir_ref rotate_const(struct x86_tr *t, bool left, unsigned w, ir_ref a, un
     struct ir *ir = t->ir;
     unsigned bits = bits_of(w);
     ir_ref r = n % bits ? ir_op2i(ir, left ? IR_rol : IR_ror, w, a, n % bits) : a;
-    ir_ref top = ir_op2i(ir, IR_and, IR_32, ir_op2i(ir, IR_shr, w, r, bits - 1), 1);
-    ir_ref low = ir_op2i(ir, IR_and, IR_32, r, 1);
-    ir_ref second = ir_op2i(ir, IR_and, IR_32, ir_op2i(ir, IR_shr, w, r, bits - 2), 1);
+    ir_ref v = w < IR_32 ? ir_zext(ir, w, r) : r;
+    ir_ref top = ir_op2i(ir, IR_and, IR_32, ir_op2i(ir, IR_shr, w < IR_32 ? IR_32 : w, v, bits - 1), 1);
+    ir_ref low = ir_op2i(ir, IR_and, IR_32, v, 1);
+    ir_ref second = ir_op2i(ir, IR_and, IR_32, ir_op2i(ir, IR_shr, w < IR_32 ? IR_32 : w, v, bits - 2), 1);
     ir_ref carry = left ? low : top;
     ir_ref over = ir_op2(ir, IR_xor, IR_32, top, left ? low : second);
     ir_ref old = ir_op1(ir, IR_eflags, IR_32, tr_flags(t));
@@ -539,7 +540,8 @@ bool x86_tr_imul(struct x86_tr *t, const struct x86_insn *i)
         } else {
             /* only for the flags; both vanish when they are dead */
             ir_ref lo = ir_op2(ir, IR_muls2, w, a, b);
-            over = ir_op2(ir, IR_xor, w, ir_hi(ir, lo), ir_op2i(ir, IR_sar, w, lo, 63));
+            ir_ref hi = ir_hi(ir, lo);
+            over = ir_op2(ir, IR_xor, w, hi, ir_op2i(ir, IR_sar, w, lo, 63));
         }
     }
     tr_write(t, d, r);
