@@ -102,7 +102,7 @@ extern uint32_t tss[][32];               /* per CPU */
 #else
 #define UADDR(p) ((void *)(p))
 #endif
-extern uint64_t pml4[512], tpt[512], tpd[512], tpdpt[512];
+extern volatile uint64_t pml4[512], tpt[512], tpd[512], tpdpt[512];
 #define PAGES 16
 extern uint8_t page[PAGES][4096];        /* backing for tests */
 void *test_page(unsigned slot, const void *backing, uint64_t bits);   /* maps, invalidates; its address */
