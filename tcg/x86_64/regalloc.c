@@ -267,14 +267,15 @@ void ra_unslot(struct cg *c, ir_ref v)
 
     if (x->reg != NOREG || x->stk >= 0 || op_of(c, v)->op == IR_const)
         return;
-    if (r == NOREG) {
-        ra_use_reg(c, v);
-        return;
-    }
     k = stack_slot(c);
     c->stkval[k] = v;
+    if (r == NOREG) {                         /* memory to memory, no register to spare; pop finds its operand after rsp has moved back */
+        op_rm(&c->o, 2, 0xff, 6, slot_mem((unsigned)__builtin_ctz(x->slots)), 0);
+        op_rm(&c->o, 2, 0x8f, 0, stack_mem(k), 0);
+    } else {
+        i_store(&c->o, 3, stack_mem(k), r);
+    }
     x->stk = (int16_t)k;
-    i_store(&c->o, 3, stack_mem(k), r);
 }
 
 void ra_set_slot(struct cg *c, unsigned slot, ir_ref v)
