@@ -138,6 +138,7 @@ uint64_t tcg_slow_full(void *state, uint64_t addr, uint32_t desc)
     struct accel_cpu *ac = accel_of_state(state);
     struct tcg_scratch *s = ac->scratch;
     uint8_t *at = s->bounce;
+    bool store = (desc & TCG_D_WRITE) && !(desc & TCG_D_PROBE);      /* with PROBE: a load that demands write permission */
 
     vcpu_out(ac);
     ac->st.full++;
@@ -149,7 +150,7 @@ uint64_t tcg_slow_full(void *state, uint64_t addr, uint32_t desc)
     for (unsigned i = 0; i < ac->n_frag; i++) {
         const struct fragment *f = &ac->frag[i];
 
-        if ((desc & TCG_D_WRITE) && f->host && hits_running(ac, f->block, f->offset, f->len)) {
+        if (store && f->host && hits_running(ac, f->block, f->offset, f->len)) {
             alone(ac, false);
         }
     }
@@ -162,7 +163,7 @@ uint64_t tcg_slow_full(void *state, uint64_t addr, uint32_t desc)
         }
         at += f->len;
     }
-    if (desc & TCG_D_WRITE) {
+    if (store) {
         s->bounce_pending = 1;
         s->bounce_addr = addr;
         s->bounce_size = 1u << (desc & TCG_D_SIZE);

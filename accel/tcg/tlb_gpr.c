@@ -412,6 +412,7 @@ struct tcg_slow_result tcg_slow(void *state, uint64_t addr, uint32_t desc)
     uint64_t page = PAGE_OF(addr), index, host;
     struct mmu_fault fault = { .vector = MMU_NO_FAULT };
     struct l2_entry *l2;
+    bool probe = (desc & (TCG_D_PROBE | TCG_D_READ)) == TCG_D_PROBE, intent = (desc & TCG_D_PROBE) && !probe;
 
     ac->st.slow++;
     regime = ctx->t.h.regime;
@@ -419,7 +420,7 @@ struct tcg_slow_result tcg_slow(void *state, uint64_t addr, uint32_t desc)
         tcg_trap(ac, TCG_TRAP_ALIGN, addr);
     }
     if (PAGE_OF(addr + size - 1) != page) {
-        if (desc & TCG_D_PROBE) {
+        if (probe) {
             if (!mmu_get(ac, ctx->space, addr, access, regime, &fault) ||
                 !mmu_get(ac, ctx->space, PAGE_OF(addr + size - 1), access, regime, &fault)) {
                 tcg_fault(ac, &fault);
@@ -436,15 +437,15 @@ struct tcg_slow_result tcg_slow(void *state, uint64_t addr, uint32_t desc)
         tcg_fault(ac, &fault);
     }
     if (!l2->host) {
-        return (struct tcg_slow_result){ 0, !(desc & TCG_D_PROBE) };
+        return (struct tcg_slow_result){ 0, !probe };
     }
     host = (uint64_t)(uintptr_t)l2->host - page;
     if (access == MEM_READ) {
         tlb_fill_read(ctx, addr, l2);
         return (struct tcg_slow_result){ host, 0 };
     }
-    if (l2->readonly || (desc & TCG_D_PROBE)) {
-        return (struct tcg_slow_result){ 0, !(desc & TCG_D_PROBE) };
+    if (l2->readonly || probe) {
+        return (struct tcg_slow_result){ intent ? host : 0, !probe && !intent };
     }
     index = (uint64_t)(l2->host - l2->block->host) >> PAGE_BITS;
     if (ram_announce(ac, l2->block, index)) {
@@ -453,7 +454,7 @@ struct tcg_slow_result tcg_slow(void *state, uint64_t addr, uint32_t desc)
             atomic_store_explicit(&e->read, page, memory_order_relaxed);
         }
         atomic_store_explicit(&e->write, page, memory_order_relaxed);
-    } else if (ram_flags_code(l2->block, index)) {
+    } else if (!intent && ram_flags_code(l2->block, index)) {
         struct code_page *cp = code_page_find(ac->ta, l2->block->first_page + index);
         unsigned at = addr & (PAGE_SIZE - 1);
 

@@ -57,14 +57,14 @@ static void resolve(struct accel_cpu *ac, uint64_t addr, uint32_t desc)
     struct tcg_slow_result r = tcg_slow(ac->state, addr, desc);
 
     (void)r;
-    if (desc & TCG_D_PROBE) {
+    if ((desc & (TCG_D_PROBE | TCG_D_READ)) == TCG_D_PROBE) {
         return;
     }
     access_fragments(ac, addr, desc);
     for (unsigned i = 0; i < ac->n_frag; i++) {
         const struct fragment *f = &ac->frag[i];
 
-        if (!f->host || ((desc & TCG_D_WRITE) && hits_running(ac, f->block, f->offset, f->len))) {
+        if (!f->host || ((desc & TCG_D_WRITE) && !(desc & TCG_D_PROBE) && hits_running(ac, f->block, f->offset, f->len))) {
             give_up(ac);
         }
     }
@@ -94,7 +94,7 @@ static uint64_t v_ld(void *state, uint64_t addr, uint32_t desc)
     uint64_t v = 0;
 
     resolve(ac, addr, desc);
-    if (!(desc & TCG_D_PROBE)) {
+    if (desc & TCG_D_READ) {
         get_bytes(ac, (uint8_t *)&v);
     }
     return v;

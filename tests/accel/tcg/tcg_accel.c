@@ -286,6 +286,30 @@ static void devices(struct toy *t)
 }
 Test(tcg_accel, devices) { each(devices); }
 
+/* Loads that demand write permission: RAM, over two pages, a device, a page with code, read-only. */
+static void intents(struct toy *t)
+{
+    static const uint64_t at[] = { 0x20008, 0x20ffc, 0x50100, 0x1100, 0x51000 };
+
+    t->cpu[0]->table[0][0x50] = TOY_MMIO | MMU_R | MMU_W;
+    t->cpu[0]->table[0][0x51] = 0x51000 | MMU_R;
+    toy_put(t, 0x1000, 4, TOY_LDW, 3, 1, TOY_HALT);
+    for (unsigned i = 0; i < G_N_ELEMENTS(at); i++) {
+        uint64_t v = 0x0101010101010101ull * (i + 3);
+
+        if (at[i] < 0x50000) {
+            set64(t, at[i], v);
+        }
+        R(t, 1) = at[i];
+        R(t, 3) = 0;
+        cr_assert_eq(toy_run(t, 0x1000), i == 4 ? 0x1000 : 0x1004);
+        cr_assert_eq(R(t, 3), i == 4 ? 0 : i == 2 ? 0x1122334455667788ull : v, "%u", i);
+    }
+    cr_assert_eq(t->cpu[0]->s.vector, TOY_VEC_PF);
+    cr_assert_eq(t->io_writes, 0);
+}
+Test(tcg_accel, intents) { each(intents); }
+
 /* Data and instructions over two pages. */
 static void crossing(struct toy *t)
 {

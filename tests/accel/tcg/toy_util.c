@@ -109,7 +109,7 @@ static unsigned length(uint8_t op)
     case TOY_LI: case TOY_CALL: return 6;
     case TOY_JMP: case TOY_JNZ: return 5;
     case TOY_LD: case TOY_ST: case TOY_ST8: return 4;
-    case TOY_ADD: case TOY_ADDI: case TOY_CMP: case TOY_XADD: case TOY_DIV: case TOY_STH: case TOY_LDH: case TOY_ADDV: return 3;
+    case TOY_ADD: case TOY_ADDI: case TOY_CMP: case TOY_XADD: case TOY_DIV: case TOY_STH: case TOY_LDH: case TOY_ADDV: case TOY_LDW: return 3;
     case TOY_JR: case TOY_RAISE: case TOY_ASID: case TOY_FLAGS: case TOY_FLUSH: return 2;
     default: return 1;
     }
@@ -166,6 +166,9 @@ static bool insn(struct ir *ir, const uint8_t *b, unsigned at, unsigned len)
     case TOY_LD:
         addr = (struct ir_addr){ .base = ir_get(ir, b[2]), .disp = (int8_t)b[3] };
         ir_put(ir, b[1], ir_ld(ir, addr, mem64));
+        return false;
+    case TOY_LDW:
+        ir_put(ir, b[1], ir_ld(ir, (struct ir_addr){ .base = ir_get(ir, b[2]) }, (struct ir_mem){ .size = 3, .intent = true }));
         return false;
     case TOY_ST:
     case TOY_ST8:

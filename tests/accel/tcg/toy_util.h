@@ -37,6 +37,7 @@ enum toy_op {
     TOY_STH,          /* rb rs: store by a helper, accel->st */
     TOY_LDH,          /* rd rs: load by a helper, accel->ld */
     TOY_ADDV,         /* rd rs: add without flags, keeps them pending over what follows */
+    TOY_LDW,          /* rd rs: load that demands write permission */
     TOY_UNIMP = 0xff,
 };
 
