@@ -161,9 +161,12 @@ static void basic(struct x86_cpu *x, uint32_t leaf, uint32_t subleaf, struct x86
         break;
     case 7:
         if (subleaf == 0) {
+            o->r[0] = x->cpuid_words[W_7_2_EDX] ? 2 : 0;      /* highest subleaf */
             o->r[1] = x->cpuid_words[W_7_EBX];
             o->r[2] = x->cpuid_words[W_7_ECX];
             o->r[3] = x->cpuid_words[W_7_EDX];
+        } else if (subleaf == 2) {
+            o->r[3] = x->cpuid_words[W_7_2_EDX];
         }
         break;
     case 0xb:

@@ -17,7 +17,7 @@
 const struct x86_word_place x86_word_places[W_COUNT] = {
     [W_1_EDX] = { 1, 0, 3 }, [W_1_ECX] = { 1, 0, 2 }, [W_7_EBX] = { 7, 0, 1 }, [W_7_ECX] = { 7, 0, 2 }, [W_7_EDX] = { 7, 0, 3 },
     [W_EXT_EDX] = { 0x80000001, 0, 3 }, [W_EXT_ECX] = { 0x80000001, 0, 2 }, [W_D1_EAX] = { 0xd, 1, 0 }, [W_6_EAX] = { 6, 0, 0 },
-    [W_POWER_EDX] = { 0x80000007, 0, 3 },
+    [W_POWER_EDX] = { 0x80000007, 0, 3 }, [W_7_2_EDX] = { 7, 2, 3 },
 };
 
 enum have { NO, YES, ASK };      /* ASK: works, but off unless asked for */
@@ -65,6 +65,7 @@ static const struct feature features[] = {
     { W_7_EDX, 4, YES, "fsrm", NULL }, { W_7_EDX, 10, ASK, "md-clear", NULL }, { W_7_EDX, 14, NO, "serialize", NULL },
     { W_7_EDX, 26, YES, "spec-ctrl", NULL }, { W_7_EDX, 27, YES, "stibp", NULL },
     { W_7_EDX, 29, YES, "arch-capabilities", NULL }, { W_7_EDX, 30, NO, "core-capability", NULL }, { W_7_EDX, 31, YES, "ssbd", NULL },
+    { W_7_2_EDX, 4, YES, "bhi-ctrl", NULL },      /* with it Linux does not clear branch history by hand at each system call */
     { W_EXT_EDX, 11, YES, "syscall", NULL }, { W_EXT_EDX, 20, YES, "nx", "xd" }, { W_EXT_EDX, 22, NO, "mmxext", NULL },
     { W_EXT_EDX, 25, NO, "fxsr-opt", "ffxsr" }, { W_EXT_EDX, 26, YES, "pdpe1gb", NULL }, { W_EXT_EDX, 27, YES, "rdtscp", NULL },
     { W_EXT_EDX, 29, YES, "lm", "i64" }, { W_EXT_EDX, 30, NO, "3dnowext", NULL }, { W_EXT_EDX, 31, NO, "3dnow", NULL },
@@ -80,7 +81,7 @@ static const struct feature features[] = {
 #define BASE_X86 "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 hypervisor x2apic " \
     "syscall nx lm "
 /* what costs nothing and makes every kernel quicker */
-#define PLATFORM "tsc-deadline tsc-adjust arat invtsc spec-ctrl stibp ssbd arch-capabilities rdtscp pcid "
+#define PLATFORM "tsc-deadline tsc-adjust arat invtsc spec-ctrl stibp ssbd bhi-ctrl arch-capabilities rdtscp pcid "
 
 static const struct x86_model models[] = {
     { "max", "everything that this emulator implements (default)", "GenuineIntel", "emu virtual CPU", 0x16, 0x80000008, 6, 143, 4, "*" },

@@ -12,7 +12,8 @@
 
 /* Feature registers of CPUID. */
 enum x86_cpuid_word {
-    W_1_EDX, W_1_ECX, W_7_EBX, W_7_ECX, W_7_EDX, W_EXT_EDX, W_EXT_ECX, W_D1_EAX, W_6_EAX, W_POWER_EDX, W_COUNT,
+    W_1_EDX, W_1_ECX, W_7_EBX, W_7_ECX, W_7_EDX, W_EXT_EDX, W_EXT_ECX, W_D1_EAX, W_6_EAX, W_POWER_EDX, W_7_2_EDX,
+    W_COUNT,
 };
 struct x86_word_place { uint32_t leaf, subleaf; uint8_t reg; };
 extern const struct x86_word_place x86_word_places[W_COUNT];

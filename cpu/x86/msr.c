@@ -211,7 +211,7 @@ static const struct msr_row rows[] = {
     { 0x1b, 0x1b, ALWAYS, .read = lapic_msr_read, .write = lapic_msr_write },
     { 0x3a, 0x3a, ALWAYS, .flags = MSR_READONLY | MSR_INTEL, .value = 1 },                  /* FEATURE_CONTROL: locked, no VMX */
     { 0x3b, 0x3b, AT(tsc_adjust), .word = W_7_EBX, .bit = 1, .write = adjust_write },
-    { 0x48, 0x48, AT(spec_ctrl), .word = W_7_EDX, .bit = 26, .reserved = ~0x7ull },
+    { 0x48, 0x48, AT(spec_ctrl), .word = W_7_EDX, .bit = 26, .reserved = ~0x407ull },
     { 0x49, 0x49, .word = W_7_EDX, .bit = 26, .flags = MSR_DROP, .reserved = ~1ull },       /* PRED_CMD */
     { 0x79, 0x79, ALWAYS, .flags = MSR_DROP },                                              /* microcode update: accepted, ignored */
     { 0x8b, 0x8b, ALWAYS, .flags = MSR_DROP, .value = 1ull << 32 },                         /* microcode revision 1 */

@@ -60,17 +60,12 @@ static uint64_t linear(struct str *t, unsigned seg, uint64_t offset, bool write)
     return x86_do_seg_linear(t->s, seg | t->f.size << 8 | (uint64_t)write << 16, offset, 0, 0);
 }
 
-static void fault(struct str *t, const struct mmu_fault *f)
-{
-    t->c->ops->raise(t->c, f);
-}
-
 static uint64_t load(struct str *t, uint64_t va)
 {
     struct mmu_fault f;
     uint64_t v = 0;
     if (!t->c->machine->accel->ld(t->c, va, t->size, t->regime, &v, &f)) {
-        fault(t, &f);
+        x86_raise_fault(t->s, &f);
     }
     return v;
 }
@@ -79,7 +74,7 @@ static void store(struct str *t, uint64_t va, uint64_t v)
 {
     struct mmu_fault f;
     if (!t->c->machine->accel->st(t->c, va, t->size, t->regime, v, &f)) {
-        fault(t, &f);
+        x86_raise_fault(t->s, &f);
     }
 }
 
@@ -291,7 +286,7 @@ uint64_t x86_do_str_ins(struct x86_state *s, uint64_t form, uint64_t b, uint64_t
         uint64_t to = linear(&t, X86_ES, s->gpr[X86_RDI] & t.mask, true);
         struct mmu_fault f;
         if (!t.c->machine->accel->probe(t.c, to, t.size, MEM_WRITE, t.regime, &f) && f.vector != MMU_NO_FAULT) {
-            fault(&t, &f);                            /* before the port is read */
+            x86_raise_fault(t.s, &f);                            /* before the port is read */
         }
         store(&t, to, x86_do_in(s, s->gpr[X86_RDX] & 0xffff, t.size, 0, 0));
         advance(&t, false, true, 1);
