@@ -55,7 +55,7 @@ uint8_t *thunk_helper(const struct ir_helper *h);
 
 /* ---- one compilation ---- */
 
-enum { V_WANT_FLAGS = 1, V_OTHER_USE = 2 /* used by more than flags ops */, V_LAZY = 4 /* carry that only describes flags: made on demand */ };
+enum { V_WANT_FLAGS = 1, V_OTHER_USE = 2 /* used by more than flags ops */, V_EAGER = 8 /* must have a place */, V_LAZY = 4 /* carry that only describes flags: made on demand */ };
 struct val {
     uint32_t last;           /* last op that needs it (maps and exits that describe flags by it included); 0: none */
     uint32_t def;            /* op that computes it (not its own index when merged) */

@@ -49,6 +49,27 @@ static void count_uses(struct cg *c)
     }
 }
 
+static ir_ref root_of(struct cg *c, ir_ref v, unsigned insert)
+{
+    for (unsigned n = 0; n < 8 && op_of(c, v)->op == insert; n++)
+        v = R(c, op_of(c, v)->a);
+    return v;
+}
+
+/* insert(insert(x, y), z) is folded to insert(x, z); when a slot holds the inner one, work on that: x is gone from its home. */
+static void freshest_base(struct cg *c, uint32_t i, const ir_ref *slot)
+{
+    struct ir_op *op = &c->ir->ops[i];
+    ir_ref base = root_of(c, R(c, op->a), op->op);
+
+    for (unsigned s = 0; s < c->ir->guest->n_slots; s++) {
+        if (slot[s] && op_of(c, slot[s])->op == op->op && root_of(c, slot[s], op->op) == base) {
+            op->a = slot[s];
+            return;
+        }
+    }
+}
+
 static void forward(struct cg *c)
 {
     ir_ref slot[MAX_SLOTS] = { 0 };
@@ -82,6 +103,7 @@ static void forward(struct cg *c)
             break;
         }
         case IR_insert8: case IR_insert16:
+            freshest_base(c, i, slot);
             if (mergeable(c, op, op->b)) {
                 c->al[op->b] = i;
                 c->v[i].def = op->b;
@@ -136,7 +158,7 @@ static bool lazy(struct cg *c, const struct ir_op *op, uint32_t i)
 {
     const struct ir_op *g = op_of(c, R(c, op->a));
 
-    if (op->sub != IR_COND_C || (c->v[i].flags & V_OTHER_USE) || R(c, i) != i)
+    if (op->sub != IR_COND_C || (c->v[i].flags & (V_OTHER_USE | V_EAGER)) || R(c, i) != i)
         return false;
     return g->op == IR_getflags || (g->op == IR_flags && g->sub != IR_CC_INC && g->sub != IR_CC_DEC && g->sub != IR_CC_ZONLY && g->sub != IR_CC_BITC);
 }
@@ -196,8 +218,7 @@ static void backward(struct cg *c)
         if (op->op == IR_cond || op->op == IR_select || op->op == IR_exit_if || op->op == IR_adc || op->op == IR_sbb)
             c->v[R(c, op->op == IR_adc || op->op == IR_sbb ? op->c : op->a)].flags |= V_WANT_FLAGS;
         if (op->op == IR_flags) {
-            if (op->sub != IR_CC_EFLAGS)
-                c->v[R(c, op->a)].flags |= V_OTHER_USE;
+            c->v[R(c, op->a)].flags |= op->sub == IR_CC_EFLAGS ? V_EAGER : V_OTHER_USE;
             if (op->sub != IR_CC_INC && op->sub != IR_CC_DEC && op->sub != IR_CC_ZONLY)
                 c->v[R(c, op->b)].flags |= V_OTHER_USE;
             c->v[R(c, op->c)].flags |= V_OTHER_USE;
