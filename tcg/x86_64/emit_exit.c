@@ -321,9 +321,6 @@ void em_stubs(struct cg *c)
             c->failed = true;
             return;
         }
-        if (s.kind == STUB_LINK)                             /* guards and jumps both come here */
-            for (unsigned j = k + 1; j < c->n_stubs; j++)
-                g_assert(c->stubs[j].kind != STUB_LINK || c->stubs[j].exit != s.exit);
         fix32(s.from, c->o.p);
         switch (s.kind) {
         case STUB_SLOW:

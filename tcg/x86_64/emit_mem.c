@@ -98,7 +98,7 @@ static void take(struct cg *c, int reg)
     ir_ref v = c->regval[reg];
     const struct ir_op *op = op_of(c, c->i), *f = c->arch ? op_of(c, c->arch) : NULL;
 
-    if (v && c->v[v].last == c->i && v != R(c, op->c) && v != R(c, op->d) && (!f || (v != c->arch && v != R(c, f->a) && v != R(c, f->b) && v != R(c, f->c)))) {
+    if (v && c->v[v].last == c->i && R(c, c->i) == c->i && v != R(c, op->c) && v != R(c, op->d) && (!f || (v != c->arch && v != R(c, f->a) && v != R(c, f->b) && v != R(c, f->c)))) {
         c->v[v].reg = NOREG;
         c->regval[reg] = 0;
     } else {

@@ -29,9 +29,9 @@ void x86_patch(struct tcg_codebuf *cb, uint8_t *rx, const struct tcg_code_exit *
         put32(rel, d);
         return;
     }
+    /* The guard alone: a vCPU between it and the jump has moved pcbase and must go to the target, not back to link(). */
     if (!target) {
         put32(imm, get32(imm) | GUARD_OFF);
-        put32(rel, d);
         return;
     }
     /* A vCPU may stand between guard and jump: the page that a guard proves must never change once it has been armed. */
