@@ -186,6 +186,10 @@ void trap_c(struct ctx *f)
     struct ctx *c = running;
     if (!c) {
         fail("unexpected trap %u, error %lx, at %lx, cr2 %lx", (unsigned)f->vec, f->err, f->ip, cr2());
+        for (const word *w = (const word *)f; w < (const word *)&f->cr2; w++) {
+            print("%lx ", *w);
+        }
+        print("\n");
         finish();
     }
     memcpy(c, f, offsetof(struct ctx, cr2));
