@@ -21,6 +21,7 @@ struct str {
     uint64_t mask;          /* of addrsize */
     unsigned size;          /* bytes of an element */
     bool down;
+    bool flat32;            /* outside 64-bit code, 32-bit addresses, and every segment used is flat: offsets are linear addresses */
     unsigned regime;
 };
 
@@ -36,6 +37,8 @@ static struct str str_begin(struct x86_state *s, uint64_t form)
     t.mask = t.f.addrsize == 8 ? ~0ull : t.f.addrsize == 4 ? 0xffffffffu : 0xffff;
     t.size = 1u << t.f.size;
     t.down = s->eflags & X86_FL_D;
+    t.flat32 = !t.f.code64 && t.f.addrsize == 4 && !(s->hflags & X86_MODE_DS_BASED) &&
+               (t.f.seg == X86_DS || t.f.seg == X86_ES || t.f.seg == X86_SS);
     t.regime = x86_regime_at(s, x86_cpl(s));
     return t;
 }
@@ -56,6 +59,9 @@ static uint64_t linear(struct str *t, unsigned seg, uint64_t offset, bool write)
 {
     if (t->f.code64) {
         return offset + (seg == X86_FS ? t->s->seg_base_fs : seg == X86_GS ? t->s->seg_base_gs : 0);
+    }
+    if (t->flat32) {
+        return offset;
     }
     return x86_do_seg_linear(t->s, seg | t->f.size << 8 | (uint64_t)write << 16, offset, 0, 0);
 }
@@ -96,7 +102,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* Pieces are only formed where offset arithmetic cannot wrap and no segment limit lies in the way. */
 static bool bulk(const struct str *t, uint64_t n)
 {
-    return t->f.rep && t->f.code64 && t->f.addrsize == 8 && n > 1;
+    return t->f.rep && ((t->f.code64 && t->f.addrsize == 8) || t->flat32) && n > 1;
 }
 
 /* Host pointer to n elements that start at va (the lowest address when going down), or NULL. */
