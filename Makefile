@@ -187,8 +187,9 @@ install: all
 	install -m 644 $(srcdir)/docs/emu-system-x86_64.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 $(srcdir)/README $(srcdir)/LICENSE $(DESTDIR)$(PREFIX)/share/emu/
 
+# The guests stay: they were fetched, not built.
 clean:
-	rm -rf $(if $(filter .,$(B)),obj gen tools tests check libemu.a objects.list emu-system-x86_64,$(B))
+	rm -rf $(addprefix $(B)/,obj gen tools tests guests check bench libemu.a objects.list emu-system-x86_64)
 
 help:
 	@sed -n '/^Targets/,/^$$/p' $(srcdir)/README
