@@ -13,7 +13,9 @@
  * stub calls the done thunk, which carries the store out when scratch.bounce_pending is set (bounce_flush under leave_native).
  *
  * Direct exits: `jmp rel32` / `jcc rel32`, displacement never across a 64-byte line, at first to a stub that ends in `call link`. link(state,
- * return address) -> host code to go on with (it may patch the exit), or the epilogue with scratch.exit_reason set.
+ * return address) -> host code to go on with (it may patch the exit), or the epilogue with scratch.exit_reason set. The unlinked path has not
+ * touched env.pcbase: link and link_full set it when they return code on another page, and link_full sets env.pc when it returns NULL.
+ * Flags are in env.cc_* whenever link is called. lookup need not set pcbase: the thunk does.
  *
  * Restore map: one row per place where C can be entered from a region, keyed by return address, ascending in host_off.
  */
@@ -103,9 +105,10 @@ struct tcg_backend {
     /* Runs from `code` until something leaves; the reason is in scratch.exit_reason, env.pc is set. */
     void (*enter)(void *state, void *code);
     /* Points a direct exit at target, or back at its stub (NULL). For cross exits page_id is the dense number of the target's code page.
-     * Safe while other vCPUs execute it. */
+     * Safe while other vCPUs execute it. A cross exit is bound to the first page_id it is given; calls with another one change nothing. */
     void (*patch)(struct tcg_codebuf *cb, uint8_t *rx, const struct tcg_code_exit *e, const uint8_t *target, uint32_t page_id);
-    /* Makes a dead region's entry leave with TCG_EXIT_LOOKUP (for jumps that could not be unlinked in time). */
+    /* Makes a dead region's entry leave with TCG_EXIT_LOOKUP (for jumps that could not be unlinked in time). Only when no vCPU can stand inside
+     * the first 5 bytes of the region's code. */
     void (*kill)(struct tcg_codebuf *cb, uint8_t *rx, uint32_t size);
 };
 extern const struct tcg_backend tcg_backend_x86_64;

@@ -11,7 +11,7 @@
 #include "base/error.h"
 
 #define POPULATE ((size_t)2 << 20)
-#define THUNKS   ((size_t)64 << 10)     /* room for thunks at the start of generation 0 */
+#define THUNKS   ((size_t)256 << 10)    /* room for thunks at the start of generation 0 */
 
 static size_t gen_start(const struct tcg_codebuf *cb, unsigned gen)
 {
@@ -40,7 +40,7 @@ bool codebuf_init(struct tcg_codebuf *cb, size_t size, GError **err)
     uint8_t *at;
 
     memset(cb, 0, sizeof *cb);
-    size = MAX((size + unit - 1) / unit * unit, 2 * unit);
+    size = MAX((size + unit - 1) / unit * unit, 16 * unit);
     fd = memfd_create("emu-code", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
         g_set_error(err, G_FILE_ERROR, g_file_error_from_errno(errno), "code cache of %zu bytes: %s", size, g_strerror(errno));

@@ -49,6 +49,15 @@ extern struct x86_host x86_host;
 static inline struct amem st_at(int32_t off) { return am(HR_STATE, off); }
 static inline struct amem slot_mem(unsigned s) { return am(HR_STATE, (int32_t)x86_host.guest->slots[s].offset - BIAS); }
 
+/*
+ * T after a failed check is address ^ tag, so the address comes back by another xor; only for read tags, which no other thread changes.
+ * Other stubs compute it again.
+ */
+static inline bool slow_recovers_address(uint32_t desc)
+{
+    return !(desc & TCG_D_WRITE) && desc >> TCG_D_REGIME == 0;
+}
+
 /* thunks.c. Read-execute addresses; NULL: no room. */
 uint8_t *thunk_slow(uint32_t desc);
 uint8_t *thunk_helper(const struct ir_helper *h);

@@ -286,7 +286,9 @@ static void slow_stub(struct cg *c, struct stub *s)
         c->failed = true;
         return;
     }
-    if (s->addr.base == NOREG)
+    if (slow_recovers_address(s->desc))
+        ;
+    else if (s->addr.base == NOREG)
         i_mov_imm(&c->o, HR_T, s->addr.disp);
     else if (s->addr.disp == 0)
         i_mov_rr(&c->o, 3, HR_T, s->addr.base);

@@ -130,7 +130,7 @@ void fl_emit_store(struct cg *c, const struct fldesc *desc)
     }
     for (unsigned k = 0; k < d.n; k++)
         store_opnd(&c->o, st_at(at[k]), d.x[k]);
-    i_store_imm(&c->o, 2, st_at(ENV(cc_op)), (int32_t)d.cc);
+    i_store_imm(&c->o, 0, st_at(ENV(cc_op)), (int8_t)d.cc);   /* everybody keeps the upper bytes 0 */
 }
 
 /* Leaves scratch registers as they are, but for r11 when the flags have a lazy operand. */

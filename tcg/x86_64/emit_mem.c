@@ -305,6 +305,8 @@ static void em_ld(struct cg *c, const struct ir_op *op)
     uint32_t into = folds_into(c, op);
     int d, t;
 
+    if (v != c->i)
+        ra_settle_pcrel(c, op_of(c, v)->a);
     em_check(c, &x, address_of(op), &op->mem, tcg_desc(&op->mem, true, false, false));
     if (into) {
         c->fold = c->i;

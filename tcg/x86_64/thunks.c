@@ -356,6 +356,11 @@ uint8_t *thunk_slow(uint32_t desc)
     if (o->p + 64 > x86_host.thunk_limit)
         return NULL;
     at = rx_here();
+    if (slow_recovers_address(desc)) {
+        if (desc & TCG_D_ALIGN)
+            i_shift_i(o, 3, SH_ROL, HR_T, desc & TCG_D_SIZE);
+        i_alu_rm(o, 3, ALU_XOR, HR_T, (struct amem){ HR_CTX, HR_I, 0, 0 });
+    }
     i_mov_imm(o, HR_I, desc);
     jmp_rx(x86_host.slow_common);
     x86_host.slow[desc & 4095] = (uint32_t)(at - x86_host.cb->rx);
