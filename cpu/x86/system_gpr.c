@@ -328,17 +328,6 @@ uint64_t x86_do_rdpmc(struct x86_state *s, uint64_t ecx, uint64_t b, uint64_t c,
     raise_gp(s);      /* CPUID 0Ah offers no counters */
 }
 
-uint64_t x86_do_swapgs(struct x86_state *s, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
-{
-    uint64_t base = s->seg[X86_GS].base;
-
-    (void)a, (void)b, (void)c, (void)d;
-    need_cpl0(s);
-    s->seg[X86_GS].base = s->seg_base_gs = s->kernel_gs_base;
-    s->kernel_gs_base = base;
-    return 0;
-}
-
 uint64_t x86_do_wrfsbase(struct x86_state *s, uint64_t v, uint64_t b, uint64_t c, uint64_t d)
 {
     (void)b, (void)c, (void)d;
