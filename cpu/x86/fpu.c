@@ -1,5 +1,5 @@
 /*
- * State images: FXSAVE, FXRSTOR, XSAVE and its variants. Spec: Intel SDM vol. 1 chapters 10.5 and 13.
+ * State images: FXSAVE, FXRSTOR, XSAVE and its variants, and FNINIT. Spec: Intel SDM vol. 1 chapters 10.5 and 13.
  *
  * While a helper runs with IR_EFF_VEC, x87/MMX state is in state.fx (an FXSAVE64 image), vectors in state.vec, MXCSR in state.mxcsr.
  * An image is put together in a buffer and copied to the guest in one go; a fault leaves guest memory and state as they were
@@ -148,6 +148,16 @@ static void x87_init(struct x86_state *s)
 
     memset(s->fx, 0, 160);
     memcpy(s->fx, cw, 2);       /* the abridged tag byte 0 means all empty */
+}
+
+uint64_t x86_do_fninit(struct x86_state *s, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    static const uint8_t cw[2] = { 0x7f, 0x03 };
+
+    (void)a, (void)b, (void)c, (void)d;
+    memset(s->fx, 0, 24);       /* registers keep their contents */
+    memcpy(s->fx, cw, 2);
+    return 0;
 }
 
 /* --- FXSAVE, FXRSTOR --- */
