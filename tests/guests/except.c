@@ -1,13 +1,13 @@
 /* Exceptions: vectors, error codes, return addresses; interrupt shadow, single-step, debug registers; system call instructions. */
 #include "tests/guests/rt.h"
 
-SNIP(e_de, "xor %ecx, %ecx\n div %ecx") SNIP(e_idiv, "idiv %rcx") SNIP(e_int3, "int3") SNIP(e_int3l, "int $3") SNIP(e_intn, "int $0x90")
+SNIP(e_de, "xor %ecx, %ecx\n div %ecx") SNIP(e_idiv, "idiv %rcx") SNIP(e_int3, "int3") SNIP(e_int3l, ".byte 0xcd, 3") SNIP(e_intn, "int $0x90")
 SNIP(e_int20, "int $0x20") SNIP(e_ud2, "ud2") SNIP(e_icebp, ".byte 0xf1") SNIP(e_push_es, ".byte 6") SNIP(e_lockmov, ".byte 0xf0, 0x89, 0x07")
 SNIP(e_lockreg, ".byte 0xf0, 0x01, 0xc0") SNIP(e_long, ".fill 15, 1, 0x66\n nop") SNIP(e_fpu, "fld1") SNIP(e_sse, "addps %xmm0, %xmm0")
 SNIP(e_wait, "wait") SNIP(e_mf, "fninit\n movw $0x37b, -8(%rsp)\n fldcw -8(%rsp)\n fld1\n fldz\n fdivrp\n nop\n wait")
 SNIP(e_xm, "movl $0x1d80, -8(%rsp)\n ldmxcsr -8(%rsp)\n xorps %xmm0, %xmm0\n cvtsi2sd %ecx, %xmm1\n divsd %xmm0, %xmm1")
 SNIP(e_sel, "mov %eax, %ds") SNIP(e_ss, "mov %eax, %ss") SNIP(e_lret, "lretq") SNIP(e_iret, "iretq") SNIP(e_hlt, "hlt") SNIP(e_cli, "cli") SNIP(e_in, "in $0x80, %al")
-SNIP(e_lldt, "lldt %ax") SNIP(e_ltr, "ltr %ax") SNIP(e_mxcsr, "movl $0x10000, -8(%rsp)\n ldmxcsr -8(%rsp)") SNIP(e_rdpmc, "rdpmc") SNIP(e_msr, "rdmsr") SNIP(e_xsetbv, "xsetbv")
+SNIP(e_lldt, "lldt %ax") SNIP(e_ltr, "ltr %ax") SNIP(e_mxcsr, "movl $0x10000, -8(%rsp)\n ldmxcsr -8(%rsp)") SNIP(e_rdpmc, "rdpmc") SNIP(e_msr, "rdmsr")
 SNIP(e_swapgs, "swapgs") SNIP(e_invlpg, "invlpg (%rax)") SNIP(e_clts, "clts") SNIP(e_lgdt, "lgdt (%rdi)") SNIP(e_lmsw, "lmsw %ax") SNIP(e_wbinvd, "wbinvd") SNIP(e_sysret, "sysretq")
 SNIP(e_rdtsc, "rdtsc") SNIP(e_str, "str %eax")
 
@@ -40,9 +40,9 @@ static void t_vectors(void)
     c = go(e_intn, true);
     TRAP(&c, V_NP, 0x90 * 8 + 2, UADDR(e_intn));
     idt_gate(0x90, 3, 1);
-    idt_gate(V_DE, 0, 0);                        /* a fault whose gate is absent: #NP, EXT set */
+    idt_gate(V_DE, 0, 0);                        /* contributory, and so is #NP for its gate */
     c = go(e_de, true);
-    TRAP(&c, V_NP, 0 * 8 + 3, UADDR(e_de + 2));
+    TRAP(&c, V_DF, 0, 0);
     idt_gate(V_DE, 0, 1);
     c = go(e_ud2, true);
     TRAP(&c, V_UD, 0, UADDR(e_ud2));
@@ -65,15 +65,19 @@ static void t_double(void)
     TRAP(&c, V_DF, 0, 0);
     idt_gate(V_GP, 0, 1);
     idt_gate(V_NP, 0, 1);
-    idt_gate(V_PF, 0, 0);                        /* page fault, then contributory */
+    idt_gate(V_PF, 0, 0);                        /* page fault, then contributory (SDM vol. 3, table 6-5) */
     SNIP(e_pf, "mov 0x7000000000, %rax")
     c = go(e_pf, true);
-    TRAP(&c, V_NP, V_PF * 8 + 3, UADDR(e_pf));   /* a fault on the way of #PF's delivery that #NP can take... */
+    TRAP(&c, V_DF, 0, 0);
     idt_gate(V_PF, 0, 1);
+    idt_gate(V_UD, 0, 0);                        /* benign, then contributory: no double fault */
+    c = go(e_ud2, true);
+    TRAP(&c, V_NP, V_UD * 8 + 3, UADDR(e_ud2));
+    idt_gate(V_UD, 0, 1);
 }
 static void t_privilege(void)
 {
-    const char *gp[] = { e_hlt, e_cli, e_in, e_lldt, e_ltr, e_msr, e_xsetbv, e_swapgs, e_invlpg, e_clts, e_lgdt, e_lmsw, e_wbinvd, e_sysret };
+    const char *gp[] = { e_hlt, e_cli, e_in, e_lldt, e_ltr, e_msr, e_swapgs, e_invlpg, e_clts, e_lgdt, e_lmsw, e_wbinvd, e_sysret };
     for (unsigned i = 0; i < sizeof gp / sizeof *gp; i++) {
         struct ctx c = user(gp[i]);
         c.rdi = (word)UADDR(page[0]);
@@ -153,12 +157,12 @@ static void t_selectors(void)
     gdt_set(SEL_TEST, 0, 0xfffff, 0x73, 12);             /* data, DPL 3, absent */
     gdt_set(SEL_TEST + 8, 0, 0xfffff, 0x99, 10);         /* code, execute only */
     gdt_set(SEL_TEST + 16, 0, 0xfffff, 0x91, 12);        /* data, read only */
+    __asm__ volatile("lldt %w0" :: "r"(0));
     struct { const char *code; bool ring3; word sel; unsigned vec; word err; } row[] = {
         { e_sel, 0, SEL_TEST, V_NP, SEL_TEST }, { e_sel, 0, SEL_TEST + 8, V_GP, SEL_TEST + 8 }, { e_sel, 0, GDT_ENTRIES * 8, V_GP, GDT_ENTRIES * 8 },
         { e_sel, 1, SEL_KDATA, V_GP, SEL_KDATA }, { e_sel, 0, 4 | 8, V_GP, 4 | 8 }, { e_sel, 0, 3, V_END, 0 }, { e_sel, 0, 0, V_END, 0 },
         { e_ss, 0, SEL_TEST + 16, V_GP, SEL_TEST + 16 }, { e_ss, 0, SEL_UDATA, V_GP, SEL_UDATA & ~3 }, { e_ss, 1, 0, V_GP, 0 }, { e_ss, 0, 0, V_END, 0 },
         { e_ss, 0, SEL_TEST, V_GP, SEL_TEST }, { e_lldt, 0, SEL_KDATA, V_GP, SEL_KDATA }, { e_ltr, 0, SEL_TSS, V_GP, SEL_TSS }, { e_lldt, 0, 0, V_END, 0 },
-        { e_ltr, 0, 0, V_GP, 0 },
     };
     for (unsigned i = 0; i < sizeof row / sizeof *row; i++) {
         struct ctx c = row[i].ring3 ? user(row[i].code) : kernel(row[i].code);
@@ -290,6 +294,25 @@ static void t_debug(void)
     set_dr7(0x400);
     c = go(d_code, false);
     TRAP(&c, V_END, 0, 0);
+    set_dr7(0x2400);                                     /* GD */
+    c = go(d_drget, false);
+    TRAP(&c, V_DB, 0, d_drget);
+    CHECK_EQ(c.dr6 & 0x2000, 0x2000);
+    set_dr7(0x400);
+    set_dr6(0xffff0ff0);
+    c = go(d_drget, true);
+    TRAP(&c, V_GP, 0, UADDR(d_drget));
+    set_cr4(cr4() | 8);
+    c = go(d_dr4, false);
+    TRAP(&c, V_UD, 0, d_dr4);
+    set_cr4(cr4() & ~(word)8);
+    CHECK_EQ(dr7(), 0x400);
+    CHECK_EQ(dr6(), 0xffff0ff0);
+}
+
+static void t_debug_data(void)
+{
+    struct ctx c;
     /* data, 4 bytes, write */
     set_dr1((word)page[2] + 8);
     set_dr7(0x400 | 2 << 2 | 0xdu << 20);
@@ -327,20 +350,6 @@ static void t_debug(void)
     c.rdi = (word)page[2] + 8;
     run(&c);
     TRAP(&c, V_END, 0, 0);
-    set_dr7(0x2400);                                     /* GD */
-    c = go(d_drget, false);
-    TRAP(&c, V_DB, 0, d_drget);
-    CHECK_EQ(c.dr6 & 0x2000, 0x2000);
-    set_dr7(0x400);
-    set_dr6(0xffff0ff0);
-    c = go(d_drget, true);
-    TRAP(&c, V_GP, 0, UADDR(d_drget));
-    set_cr4(cr4() | 8);
-    c = go(d_dr4, false);
-    TRAP(&c, V_UD, 0, d_dr4);
-    set_cr4(cr4() & ~(word)8);
-    CHECK_EQ(dr7(), 0x400);
-    CHECK_EQ(dr6(), 0xffff0ff0);
 }
 
 /* --- interrupt shadow, with a pending interrupt from the local APIC --- */
@@ -455,8 +464,13 @@ static void t_interrupted(void)
         }
     }
 }
+static void t_ltr_null(void)
+{
+    struct ctx c = go(e_ltr, false);
+    TRAP(&c, V_GP, 0, e_ltr);
+}
 const struct test tests[] = {
     { "vectors", t_vectors }, { "double-fault", t_double }, { "privilege", t_privilege }, { "fpu", t_fpu }, { "xm", t_xm }, { "selectors", t_selectors }, { "step", t_step },
-    { "step-syscall", t_step_syscall }, { "debug-registers", t_debug }, { "shadow", t_shadow }, { "syscalls", t_syscalls },
-    { "interrupted", t_interrupted }, { 0, 0 },
+    { "step-syscall", t_step_syscall }, { "debug-execute", t_debug }, { "debug-data", t_debug_data }, { "shadow", t_shadow }, { "syscalls", t_syscalls },
+    { "interrupted", t_interrupted }, { "ltr-null", t_ltr_null }, { 0, 0 },
 };

@@ -327,7 +327,7 @@ unsigned smp_cpus(void) { return option("smp", 1); }
 
 void ap_main(unsigned cpu)
 {
-    tss_init(cpu, SEL_TSS_AP + cpu * 16, ap_stacks + cpu * 8192);
+    tss_init(cpu, SEL_TSS_AP + cpu * 16, ap_stacks + cpu * 8192 - 4096);     /* the upper half is the CPU's own stack */
     apic_on();
     __atomic_add_fetch(&ap_up, 1, __ATOMIC_SEQ_CST);
     for (uint32_t seen = 0;; seen++) {

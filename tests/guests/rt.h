@@ -128,6 +128,7 @@ static inline void set_dr##n(word v) { __asm__ volatile("mov %0, %%dr" #n :: "r"
 DR(0) DR(1) DR(2) DR(3) DR(6) DR(7)
 static inline void sti(void) { __asm__ volatile("sti" ::: "memory"); }
 static inline void cli(void) { __asm__ volatile("cli" ::: "memory"); }
+static inline void irq_window(void) { __asm__ volatile("sti\nnop\nnop\nnop\ncli" ::: "memory"); }
 static inline void sti_hlt_cli(void) { __asm__ volatile("sti\nhlt\ncli" ::: "memory"); }
 static inline void pause(void) { __asm__ volatile("pause" ::: "memory"); }
 /* One instruction that may fault: its vector, 0 when it went through. */
