@@ -20,6 +20,7 @@ struct str {
     struct x86_str_form f;
     uint64_t mask;          /* of addrsize */
     unsigned size;          /* bytes of an element */
+    unsigned stay;          /* elements a call: one when single-stepping */
     bool down;
     bool flat32;            /* outside 64-bit code, 32-bit addresses, and every segment used is flat: offsets are linear addresses */
     unsigned regime;
@@ -37,6 +38,7 @@ static struct str str_begin(struct x86_state *s, uint64_t form)
     t.mask = t.f.addrsize == 8 ? ~0ull : t.f.addrsize == 4 ? 0xffffffffu : 0xffff;
     t.size = 1u << t.f.size;
     t.down = s->eflags & X86_FL_D;
+    t.stay = s->eflags & FL_TF ? 1 : STAY;
     t.flat32 = !t.f.code64 && t.f.addrsize == 4 && !(s->hflags & X86_MODE_DS_BASED) &&
                (t.f.seg == X86_DS || t.f.seg == X86_ES || t.f.seg == X86_SS);
     t.regime = x86_regime_at(s, x86_cpl(s));
@@ -102,7 +104,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* Pieces are only formed where offset arithmetic cannot wrap and no segment limit lies in the way. */
 static bool bulk(const struct str *t, uint64_t n)
 {
-    return t->f.rep && ((t->f.code64 && t->f.addrsize == 8) || t->flat32) && n > 1;
+    return t->f.rep && t->stay > 1 && ((t->f.code64 && t->f.addrsize == 8) || t->flat32) && n > 1;
 }
 
 /* Host pointer to n elements that start at va (the lowest address when going down), or NULL. */
@@ -156,7 +158,7 @@ uint64_t x86_do_rep_movs(struct x86_state *s, uint64_t form, uint64_t b, uint64_
     (void)b, (void)c, (void)d;
     struct str t = str_begin(s, form);
     uint64_t left = count(&t);
-    for (uint64_t done = 0; left && done < STAY;) {
+    for (uint64_t done = 0; left && done < t.stay;) {
         uint64_t from = linear(&t, t.f.seg, s->gpr[X86_RSI] & t.mask, false);
         uint64_t to = linear(&t, X86_ES, s->gpr[X86_RDI] & t.mask, true);
         uint64_t n = least(left, least(in_page(&t, from), in_page(&t, to)));
@@ -196,7 +198,7 @@ uint64_t x86_do_rep_stos(struct x86_state *s, uint64_t form, uint64_t b, uint64_
     (void)b, (void)c, (void)d;
     struct str t = str_begin(s, form);
     uint64_t left = count(&t);
-    for (uint64_t done = 0; left && done < STAY;) {
+    for (uint64_t done = 0; left && done < t.stay;) {
         uint64_t to = linear(&t, X86_ES, s->gpr[X86_RDI] & t.mask, true);
         uint64_t n = least(left, in_page(&t, to));
         uint8_t *hd = bulk(&t, n) ? span(&t, to, n, MEM_WRITE) : NULL;
@@ -218,7 +220,7 @@ uint64_t x86_do_rep_lods(struct x86_state *s, uint64_t form, uint64_t b, uint64_
     (void)b, (void)c, (void)d;
     struct str t = str_begin(s, form);
     uint64_t left = count(&t);
-    for (uint64_t done = 0; left && done < STAY; left--, done++) {
+    for (uint64_t done = 0; left && done < t.stay; left--, done++) {
         uint64_t v = load(&t, linear(&t, t.f.seg, s->gpr[X86_RSI] & t.mask, false));
         uint64_t keep = t.size == 1 ? ~0xffull : t.size == 2 ? ~0xffffull : 0;
         s->gpr[X86_RAX] = (s->gpr[X86_RAX] & keep) | v;
@@ -252,7 +254,7 @@ uint64_t x86_do_rep_cmps(struct x86_state *s, uint64_t form, uint64_t b, uint64_
     (void)b, (void)c, (void)d;
     struct str t = str_begin(s, form);
     uint64_t left = count(&t);
-    for (uint64_t done = 0; left && done < STAY; done++) {
+    for (uint64_t done = 0; left && done < t.stay; done++) {
         uint64_t v = load(&t, linear(&t, t.f.seg, s->gpr[X86_RSI] & t.mask, false));
         uint64_t w = load(&t, linear(&t, X86_ES, s->gpr[X86_RDI] & t.mask, false));
         advance(&t, true, true, 1);
@@ -270,7 +272,7 @@ uint64_t x86_do_rep_scas(struct x86_state *s, uint64_t form, uint64_t b, uint64_
     (void)b, (void)c, (void)d;
     struct str t = str_begin(s, form);
     uint64_t left = count(&t), a = cut(&t, s->gpr[X86_RAX]);
-    for (uint64_t done = 0; left && done < STAY; done++) {
+    for (uint64_t done = 0; left && done < t.stay; done++) {
         uint64_t v = load(&t, linear(&t, X86_ES, s->gpr[X86_RDI] & t.mask, false));
         advance(&t, false, true, 1);
         left--;
