@@ -322,6 +322,7 @@ bool wait_for(volatile uint32_t *p, uint32_t v, unsigned ms)
 
 #ifdef __x86_64__
 static void (*volatile ap_fn)(unsigned cpu);
+uint8_t cpu_apic[MAX_CPUS];
 static volatile uint32_t ap_generation, ap_up, ap_done;
 unsigned smp_cpus(void) { return option("smp", 1); }
 
@@ -329,6 +330,7 @@ void ap_main(unsigned cpu)
 {
     tss_init(cpu, SEL_TSS_AP + cpu * 16, ap_stacks + cpu * 8192 - 4096);     /* the upper half is the CPU's own stack */
     apic_on();
+    cpu_apic[cpu] = apic_read(0x20) >> 24;
     __atomic_add_fetch(&ap_up, 1, __ATOMIC_SEQ_CST);
     for (uint32_t seen = 0;; seen++) {
         while (ap_generation == seen) {

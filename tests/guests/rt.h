@@ -149,6 +149,7 @@ bool wait_for(volatile uint32_t *p, uint32_t v, unsigned ms);          /* until 
 #ifdef __x86_64__
 /* Starts the other CPUs (option smp=N); each runs fn(index 1...) with interrupts off, then halts. False: did not come up. */
 unsigned smp_cpus(void);
+extern uint8_t cpu_apic[MAX_CPUS];       /* APIC ids by index; CPUs come up in any order */
 bool smp_start(void (*fn)(unsigned cpu));
 bool smp_wait(unsigned ms);              /* until fn returned on all of them */
 #endif

@@ -363,7 +363,7 @@ static void t_ipi(void)
         return;
     }
     for (unsigned i = 1; i <= 100; i++) {
-        ipi(1, 0x4071);
+        ipi(cpu_apic[1], 0x4071);
         if (!wait_for(&irqs[0x71], i, 2000)) {
             fail("IPI %u did not arrive", i);
             return;
@@ -371,7 +371,7 @@ static void t_ipi(void)
     }
     delay_us(2000);
     nmi_cpus = 0;
-    ipi(1, 0x4400);
+    ipi(cpu_apic[1], 0x4400);
     CHECK(wait_for(&nmi_cpus, 1, 1000));
     stop = 1;
     smp_wait(1000);
