@@ -56,6 +56,10 @@ static void t_limits(void)
     run(&c);
     TRAP(&c, V_END, 0, 0);
     CHECK_EQ(*(uint32_t *)(page[0] + 0xffc), 0x99);
+}
+static void t_code_limit(void)
+{
+    struct ctx c;
     /* code limit: the instruction that crosses it faults */
     gdt_set(S_CODE16, (uintptr_t)page[1], 0x0f, 0xfb, 4);
     memset(page[1], 0x90, 64);
@@ -226,7 +230,7 @@ __asm__(".pushsection .snip,\"awx\"\n.balign 16\n.globl real_enter, real_blob, r
     " mov $0x7010, %edi\n mov $0x200000, %esi\n mov %fs:(%esi), %eax\n mov %eax, 0x7008\n"                           /* unreal: limit and base of fs stay */
     " push %sp\n pop %ax\n mov %ax, 0x700c\n"
     " mov $0xffff, %ax\n mov %ax, %es\n movw $0x1111, %es:0x510\n movw $0x2222, 0x500\n mov %es:0x510, %ax\n mov %ax, 0x7010\n"
-    " in $0x92, %al\n and $0xfd, %al\n out %al, $0x92\n movw $0x3333, 0x500\n mov %es:0x510, %ax\n mov %ax, 0x7012\n"
+    " mov $0xdd, %al\n out %al, $0x64\n in $0x92, %al\n and $0xfd, %al\n out %al, $0x92\n movw $0x3333, 0x500\n mov %es:0x510, %ax\n mov %ax, 0x7012\n"
     " in $0x92, %al\n or $2, %al\n out %al, $0x92\n mov %es:0x510, %ax\n mov %ax, 0x7014\n"
     " mov %cr0, %eax\n or $1, %al\n mov %eax, %cr0\n ljmpl $8, $real_back\n"
     "real_int: push %bp\n mov %sp, %bp\n mov 6(%bp), %ax\n mov %ax, 0x7000\n mov 4(%bp), %ax\n mov %ax, 0x7002\n mov %sp, 0x7004\n pop %bp\n iret\n"
@@ -250,7 +254,7 @@ static void t_real(void)
     CHECK_EQ(*(volatile uint32_t *)0x7008, 0xcafe1234);
     CHECK_EQ(*(volatile uint16_t *)0x700c, 0x7c00);
     CHECK_EQ(*(volatile uint16_t *)0x7010, 0x1111);      /* ffff:0510 is 1 MiB + 0x500 */
-    CHECK_EQ(*(volatile uint16_t *)0x7012, 0x3333);      /* A20 off: it wraps */
+    CHECK_EQ(*(volatile uint16_t *)0x7012, 0x3333);      /* A20 off at both gates: it wraps */
     CHECK_EQ(*(volatile uint16_t *)0x7014, 0x1111);
 }
 /* --- paging without long mode --- */
@@ -304,5 +308,5 @@ static void t_paging(void)
     set_cr4(cr4() & ~(word)0x30);
 }
 const struct test tests[] = {
-    { "limits", t_limits }, { "code16", t_code16 }, { "gate", t_gate }, { "task", t_task }, { "v86", t_v86 }, { "real", t_real }, { "paging32", t_paging }, { 0, 0 },
+    { "limits", t_limits }, { "code-limit", t_code_limit }, { "code16", t_code16 }, { "gate", t_gate }, { "task", t_task }, { "v86", t_v86 }, { "real", t_real }, { "paging32", t_paging }, { 0, 0 },
 };

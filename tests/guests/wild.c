@@ -72,4 +72,12 @@ static void t_ports(void)
     }
     outb(0x21, 0xff), outb(0xa1, 0xff);
 }
-const struct test tests[] = { { "jumps", t_jumps }, { "tables", t_tables }, { "ports", t_ports }, { 0, 0 } };
+/* Last, and only when asked for: no table to deliver through. */
+static void t_triple(void)
+{
+    if (option("triple", 0)) {
+        struct { uint16_t limit; uint64_t base; } __attribute__((packed)) none = { 0, 0 };
+        __asm__ volatile("lidt %0\n ud2" :: "m"(none));
+    }
+}
+const struct test tests[] = { { "jumps", t_jumps }, { "tables", t_tables }, { "ports", t_ports }, { "triple", t_triple }, { 0, 0 } };
