@@ -83,12 +83,17 @@ static const struct feature features[] = {
 /* what costs nothing and makes every kernel quicker */
 #define PLATFORM "tsc-deadline tsc-adjust arat invtsc spec-ctrl stibp ssbd bhi-ctrl arch-capabilities rdtscp pcid "
 
+/*
+ * Programs built with function clones per processor (gcc's target_clones, __builtin_cpu_is) go by family and model and then use
+ * that processor's instructions unasked: so each row names a real processor that has no more than the row offers (Westmere, Nehalem,
+ * a family-15 one).
+ */
 static const struct x86_model models[] = {
-    { "max", "everything that this emulator implements (default)", "GenuineIntel", "emu virtual CPU", 0x16, 0x80000008, 6, 143, 4, "*" },
+    { "max", "everything that this emulator implements (default)", "GenuineIntel", "emu virtual CPU", 0x16, 0x80000008, 6, 44, 2, "*" },
     { "qemu64", "a plain 64-bit CPU", "AuthenticAMD", "QEMU Virtual CPU version 2.5+", 0xd, 0x8000000a, 15, 107, 1,
       BASE_X86 "pni cx16 lahf-lm" },
-    { "x86-64-v1", "x86-64 baseline", "GenuineIntel", "emu virtual CPU (x86-64-v1)", 0x16, 0x80000008, 6, 143, 4, BASE_X86 PLATFORM },
-    { "x86-64-v2", "SSE4.2, POPCNT, CMPXCHG16B", "GenuineIntel", "emu virtual CPU (x86-64-v2)", 0x16, 0x80000008, 6, 143, 4,
+    { "x86-64-v1", "x86-64 baseline", "GenuineIntel", "emu virtual CPU (x86-64-v1)", 0x16, 0x80000008, 15, 6, 4, BASE_X86 PLATFORM },
+    { "x86-64-v2", "SSE4.2, POPCNT, CMPXCHG16B", "GenuineIntel", "emu virtual CPU (x86-64-v2)", 0x16, 0x80000008, 6, 26, 3,
       BASE_X86 PLATFORM "pni ssse3 sse4.1 sse4.2 popcnt cx16 lahf-lm" },
 };
 #define MODELS (sizeof(models) / sizeof(models[0]))
