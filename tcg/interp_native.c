@@ -277,7 +277,8 @@ static void make_key(const struct ir_native *n, struct thunk_key *k, struct mapp
     k->vvvv_kind = n->vvvv_kind;
     k->vvvv = n->vvvv_kind == IR_NR_NONE ? 0 : n->vvvv_kind == IR_NR_INT_IN ? HOST_IN2 : map_field(m, n->vvvv_kind, n->vvvv);
     k->reg_in = n->reg_kind == IR_NR_INT_OUT && n->reg_int_in;
-    k->x87 = n->kind == IR_NATIVE_X87 || n->kind == IR_NATIVE_MMX || n->reg_kind == IR_NR_MMX || n->rm_kind == IR_NR_MMX;
+    k->x87 = n->kind == IR_NATIVE_X87 || n->kind == IR_NATIVE_MMX || n->reg_kind == IR_NR_MMX || n->rm_kind == IR_NR_MMX ||
+        (n->map == 1 && n->opcode == 0x2a && !n->prefix);                /* cvtpi2ps from memory may do as from a register */
     for (unsigned i = 0; i < N_VEC; i++) {
         k->vec[i] = m->guest[i] >= 0;
     }
@@ -285,7 +286,7 @@ static void make_key(const struct ir_native *n, struct thunk_key *k, struct mapp
 
 /* ---- running ---- */
 
-enum { FX_MXCSR = 24, FX_REGS = 32, FX_REGS_END = 160, FSW_ES = 1 << 7, MX_FLAGS = 0x3f, MX_MASKS = 0x1f80, MX_DEFAULT = 0x1f80 };
+enum { FX_MXCSR = 24, FX_REGS = 32, FX_REGS_END = 160, FSW_ERRORS = 0x3f, MX_FLAGS = 0x3f, MX_MASKS = 0x1f80, MX_UNDERFLOW = 0x10, MX_FTZ = 0x8000, MX_DEFAULT = 0x1f80 };
 
 /* Does the instruction wait for pending x87 errors? SDM vol. 2: fn* forms do not. */
 static bool waits(const struct ir_native *n)
@@ -311,6 +312,20 @@ static void x87_out(char *state, const struct tcg_guest *g, const struct block *
 {
     memcpy(state + g->fx_offset, b->fx, FX_MXCSR);
     memcpy(state + g->fx_offset + FX_REGS, b->fx + FX_REGS, FX_REGS_END - FX_REGS);
+}
+
+/* The x87 state becomes MMX's: TOP = 0, nothing empty, registers where they are (the image has them in the stack's order). */
+static void mmx_begins(uint8_t *fx)
+{
+    uint8_t regs[128];
+    unsigned top = fx[3] >> 3 & 7;
+
+    memcpy(regs, fx + FX_REGS, sizeof(regs));
+    for (unsigned i = 0; i < 8; i++) {
+        memcpy(fx + FX_REGS + 16 * i, regs + 16 * ((i - top) & 7), 16);
+    }
+    fx[3] &= ~0x38;
+    fx[4] = 0xff;
 }
 
 /* The flags that a trap leaves: errors found before the operation keep those found after it from showing. */
@@ -345,6 +360,19 @@ static void do_mxcsr(void *state, const struct ir_native *n, uint32_t *mxcsr)
     memcpy(n->reg == 2 ? (void *)mxcsr : p, n->reg == 2 ? p : (void *)mxcsr, 4);
 }
 
+/*
+ * Unmasked, underflow is raised for every tiny result; masked, for inexact ones only, unless results are flushed to zero: which is how
+ * tiny ones are found (SDM vol. 1, 4.9.1.5, 10.2.3.3).
+ */
+static uint32_t tiny(const struct thunk_key *k, const struct block *b)
+{
+    struct block probe = *b;
+
+    probe.mxcsr |= MX_FTZ;
+    thunk_for(k)(&probe);
+    return probe.mxcsr & MX_UNDERFLOW;
+}
+
 /* addr: of the memory operand; without one the second integer input. */
 uint64_t interp_native(void *state, const struct ir *ir, const struct ir_op *op, uint64_t addr, uint64_t int_in,
                        const struct tcg_interp_mem *mem)
@@ -358,7 +386,7 @@ uint64_t interp_native(void *state, const struct ir *ir, const struct ir_op *op,
     struct thunk_key k;
     struct mapping m;
     struct block b;
-    uint16_t fsw;
+    uint16_t fcw, fsw;
 
     if (is_mxcsr(n)) {
         do_mxcsr(state, n, mxcsr);
@@ -367,8 +395,9 @@ uint64_t interp_native(void *state, const struct ir *ir, const struct ir_op *op,
     make_key(n, &k, &m);
     if (k.x87) {
         x87_in(state, g, &b);
+        memcpy(&fcw, b.fx, 2);
         memcpy(&fsw, b.fx + 2, 2);
-        if ((fsw & FSW_ES) && waits(n)) {
+        if ((fsw & ~fcw & FSW_ERRORS) && waits(n) && !(n->kind == IR_NATIVE_VEC && in_mem)) {     /* the CPU works out ES anew on FXRSTOR */
             mem->trap(state, TCG_TRAP_FP_X87, 0);
         }
     }
@@ -382,10 +411,18 @@ uint64_t interp_native(void *state, const struct ir *ir, const struct ir_op *op,
     b.in2 = addr;
     unmasked = ~(*mxcsr >> 7) & MX_FLAGS;
     b.mxcsr = (*mxcsr & ~MX_FLAGS) | MX_MASKS;
+    raised = 0;
+    if (unmasked & MX_UNDERFLOW) {
+        raised = k.x87 ? 0 : tiny(&k, &b);
+        b.mxcsr &= ~MX_FTZ;                                /* no effect while underflow is unmasked */
+    }
     thunk_for(&k)(&b);
-    raised = b.mxcsr & MX_FLAGS;
+    raised |= b.mxcsr & MX_FLAGS;
     if (raised & unmasked) {
         *mxcsr |= trap_flags(raised, unmasked);
+        if (n->reg_kind == IR_NR_MMX || n->rm_kind == IR_NR_MMX) {
+            mmx_begins((uint8_t *)state + g->fx_offset);
+        }
         mem->trap(state, TCG_TRAP_FP_VEC, 0);
     }
     if (in_mem && n->mem.write) {

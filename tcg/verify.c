@@ -197,7 +197,8 @@ static const char *check_order(struct check *k, const struct ir_op *op, uint32_t
     default:
         break;
     }
-    if ((ir_op_info[op->op].props & IR_EXIT) && k->mode_gone && op->op != IR_exit_ind && op->op != IR_exit_loop) {
+    /* with no_chain every exit goes through the loop, which looks at the mode */
+    if ((ir_op_info[op->op].props & IR_EXIT) && k->mode_gone && op->op != IR_exit_ind && op->op != IR_exit_loop && !k->ir->no_chain) {
         return "only exit_ind or exit_loop may follow a change of mode";
     }
     k->done = unconditional(op->op);

@@ -319,7 +319,8 @@ void tcg_fault(struct accel_cpu *ac, const struct mmu_fault *f) __attribute__((n
 void tcg_trap(struct accel_cpu *ac, enum tcg_trap trap, uint64_t addr) __attribute__((noreturn));
 void tcg_host_trap(void *state, uint64_t host_pc);
 uint32_t map_pack(const struct tcg_map_row *rows, unsigned n, uint8_t *out);   /* out NULL: only the size */
-bool map_find(const struct code_region *r, uint32_t host_off, struct tcg_map_row *row);
+/* trap: the row of an instruction that may trap, else that of a return address: a call may stand right before such an instruction. */
+bool map_find(const struct code_region *r, uint32_t host_off, bool trap, struct tcg_map_row *row);
 
 /* slow.c */
 uint64_t tcg_slow_full(void *state, uint64_t addr, uint32_t desc);

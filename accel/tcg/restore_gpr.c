@@ -82,7 +82,7 @@ uint32_t map_pack(const struct tcg_map_row *rows, unsigned n, uint8_t *out)
     return len;
 }
 
-bool map_find(const struct code_region *r, uint32_t host_off, struct tcg_map_row *row)
+bool map_find(const struct code_region *r, uint32_t host_off, bool trap, struct tcg_map_row *row)
 {
     const uint8_t *p = r->map, *end = r->map + r->map_bytes;
 
@@ -111,7 +111,7 @@ bool map_find(const struct code_region *r, uint32_t host_off, struct tcg_map_row
                 l->v = loc_has_value(l->kind) ? (int32_t)unzigzag(get_uint(&p)) : 0;
             }
         }
-        if (row->host_off == host_off) {
+        if (row->host_off == host_off && (row->trap != 0xff) == trap) {
             return true;
         }
         if (row->host_off > host_off) {
@@ -186,7 +186,7 @@ void tcg_sync(struct accel_cpu *ac)
         return;                  /* outside generated code, or interpreted: precise already */
     }
     r = code_by_host(ac->ta, ra);
-    if (!r || !map_find(r, (uint32_t)(ra - (uint64_t)(uintptr_t)r->rx), &row)) {
+    if (!r || !map_find(r, (uint32_t)(ra - (uint64_t)(uintptr_t)r->rx), false, &row)) {
         __builtin_trap();        /* generated code without a map row: our bug, and going on would corrupt the guest */
     }
     restore(ac, &row);
@@ -226,7 +226,7 @@ void tcg_host_trap(void *state, uint64_t host_pc)
     struct code_region *r = code_by_host(ac->ta, host_pc);
     struct tcg_map_row row;
 
-    if (!r || !map_find(r, (uint32_t)(host_pc - (uint64_t)(uintptr_t)r->rx), &row) || row.trap == 0xff) {
+    if (!r || !map_find(r, (uint32_t)(host_pc - (uint64_t)(uintptr_t)r->rx), true, &row)) {
         __builtin_trap();
     }
     restore(ac, &row);

@@ -100,11 +100,23 @@ static void x87_from_image(struct x86_state *s, const uint8_t *img, bool rex_w)
 {
     memcpy(s->fx, img, 24);
     s->fx[5] = 0;
+    /* reserved bits of FCW are not kept; ES and B follow from the errors and their masks */
+    s->fx[0] = (s->fx[0] & 0x3f) | 0x40;
+    s->fx[1] &= 0x1f;
+    s->fx[2] &= 0x7f;
+    s->fx[3] &= 0x7f;
+    if (s->fx[2] & ~s->fx[0] & 0x3f) {
+        s->fx[2] |= 0x80;
+        s->fx[3] |= 0x80;
+    }
     if (!rex_w) {
         memset(s->fx + 12, 0, 4);
         memset(s->fx + 20, 0, 4);
     }
-    memcpy(s->fx + 32, img + 32, 128);
+    for (unsigned i = 0; i < 8; i++) {
+        memcpy(s->fx + 32 + 16 * i, img + 32 + 16 * i, 10);
+        memset(s->fx + 42 + 16 * i, 0, 6);
+    }
 }
 
 static unsigned xmm_count(const struct x86_state *s) { return x86_code64(s) ? 16 : 8; }

@@ -183,8 +183,8 @@ static unsigned tag_of(const uint8_t *st)
     memcpy(&m, st, 8);
     memcpy(&e, st + 8, 2);
     e &= 0x7fff;
-    if (e == 0 && m == 0) {
-        return 1;
+    if (e == 0) {
+        return m == 0 ? 1 : 2;
     }
     return e == 0x7fff || !(m >> 63) ? 2 : 0;
 }
@@ -199,6 +199,18 @@ static uint16_t full_tags(const struct x86_state *s)
         tags |= t << 2 * r;
     }
     return (uint16_t)tags;
+}
+
+/* TOP changes and the registers stay where they are: the image has them in the order of the stack. */
+static void set_top(struct x86_state *s, unsigned top)
+{
+    unsigned old = get16(s, FX_SW) >> 11 & 7, n = (top - old) & 7;
+    uint8_t regs[8 * FX_REG_SIZE];
+
+    memcpy(regs, s->fx + FX_REGS, sizeof(regs));
+    for (unsigned i = 0; i < 8; i++) {
+        memcpy(s->fx + FX_REGS + FX_REG_SIZE * i, regs + FX_REG_SIZE * ((i + n) & 7), FX_REG_SIZE);
+    }
 }
 
 static unsigned env_fields(const struct x86_state *s, unsigned size, uint64_t *v)
@@ -222,17 +234,22 @@ static void env_set(struct x86_state *s, const uint64_t *v)
         tags |= (unsigned)((v[2] >> 2 * r & 3) != 3) << r;
     }
     sw = sw & ~cw & ERRORS ? sw | SW_ES : sw & ~SW_ES;
+    set_top(s, sw >> 11 & 7);
     set16(s, FX_CW, cw);
     set16(s, FX_SW, sw);
     s->fx[FX_TAGS] = (uint8_t)tags;
     memset(s->fx + FX_OPCODE, 0, 18);
 }
 
+/* Upwards; a fault leaves what was stored before it, as CPUs do. */
 static void put_n(struct x86_state *s, uint64_t va, unsigned size, unsigned n, const uint64_t *v)
 {
     struct mmu_fault f;
-    if (!mem_st_n(s, va, size, n, regime(s), v, &f)) {
-        x86_raise_fault(s, &f);
+
+    for (unsigned i = 0; i < n; i++) {
+        if (!mem_st(s, va + i * size, size, regime(s), v[i], &f)) {
+            x86_raise_fault(s, &f);
+        }
     }
 }
 
@@ -282,6 +299,7 @@ uint64_t x86_do_fnsave(struct x86_state *s, uint64_t va, uint64_t size, uint64_t
         memcpy(&v[n++], st + at, size);
     }
     put_n(s, va, (unsigned)size, n, v);
+    set_top(s, 0);
     return x86_do_fninit(s, 0, 0, 0, 0);
 }
 

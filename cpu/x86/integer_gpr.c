@@ -150,6 +150,7 @@ uint64_t x86_do_enter(struct x86_state *s, uint64_t opsize, uint64_t bytes, uint
     /* The new top of stack must be writable (SDM vol. 2, ENTER: #PF, #SS): pop moves sp up, push comes back to it. */
     struct x86_stack top = st;
     if (!x86_pop(s, &top, opsize, &v, &f) || !x86_push(s, &top, opsize, v, &f)) {
+        f.code |= f.vector == X86_PF ? 2 : 0;          /* it is a write that the CPU tries */
         x86_raise_fault(s, &f);
     }
     if (opsize == 2) {

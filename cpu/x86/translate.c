@@ -119,7 +119,8 @@ static bool seg_is_flat(const struct x86_tr *t, unsigned seg)
 
 struct ir_addr tr_seg_addr(struct x86_tr *t, unsigned seg, ir_ref offset, unsigned size, bool write)
 {
-    if (seg_is_flat(t, seg)) {
+    /* outside 64-bit code and real mode nothing is ever written through CS */
+    if (seg_is_flat(t, seg) && !(write && seg == X86_CS && !t->code64 && tr_protected(t))) {
         return (struct ir_addr){.base = offset};
     }
     if (t->code64) {
@@ -289,11 +290,19 @@ ir_ref tr_next_ip(struct x86_tr *t)
     return ir_zext(t->ir, IR_32, ir_pcrel(t->ir, t->next_off));
 }
 
+void tr_check_ip(struct x86_tr *t, ir_ref ip)
+{
+    if (t->mode & X86_MODE_CS_LIMIT) {
+        tr_call(t, &x86_helper_check_ip, ip, 0, 0, 0);
+    }
+}
+
 ir_ref tr_cs_linear(struct x86_tr *t, ir_ref ip)
 {
     if (!salted(t)) {
         return ip;
     }
+    tr_check_ip(t, ip);
     ir_ref base = ir_ldenv(t->ir, IR_64, X86_ENV(seg_base) + 8 * X86_CS);
     return ir_op2(t->ir, IR_add, IR_32, base, ip);
 }
@@ -430,6 +439,20 @@ static void shadow_alone(struct x86_tr *t)
     ir_exit_loop(t->ir, TCG_EXIT_MODE, tr_target(t, t->off));
 }
 
+/* Does the instruction lie within CS's limit (SDM vol. 3, 5.3)? False: #GP was raised. */
+static bool within_code(struct x86_tr *t)
+{
+    uint64_t last = t->eip + (t->next_off - t->off) - 1;
+    if (t->mode & X86_MODE_CS_LIMIT) {
+        tr_check_ip(t, ir_const(t->ir, (int64_t)last));
+        return true;
+    }
+    if (t->code64 || t->code32 || last <= 0xffff) {
+        return true;
+    }
+    return tr_fault(t, VEC_GP, 0);
+}
+
 /* Decodes at t->off into *i; false when the region ends here (an exit was emitted, or src says what is needed). */
 static bool fetch(struct x86_tr *t, struct x86_insn *i, bool first)
 {
@@ -457,12 +480,18 @@ static bool fetch(struct x86_tr *t, struct x86_insn *i, bool first)
         len = x86_decode(i, buf, here + X86_INSN_MAX, code);
         src->crosses = true;
     }
+    if (len > 0 && (i->prefixes & X86_PFX_VEX) && !tr_protected(t)) {
+        len = X86_DECODE_UD;                          /* VEX needs protected mode (SDM vol. 2, 2.3.2) */
+    }
     if (len > 0 && !tr_has(t, i->row->need)) {
         len = i->row->marks & X86_ROW_ELSE_NP ? x86_decode_plain(i) : X86_DECODE_UD;
     }
     t->i = i;
     t->next_off = t->off + (len > 0 ? (unsigned)len : i->len);
     ir_insn(t->ir, t->off, t->next_off - t->off);
+    if (!within_code(t)) {
+        return false;
+    }
     if (t->mode & X86_MODE_BREAK) {
         tr_call(t, &x86_helper_code_break, ir_pcrel(t->ir, t->off), 0, 0, 0);
     }

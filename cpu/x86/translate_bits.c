@@ -40,6 +40,12 @@ static struct ir_addr bt_addr(struct x86_tr *t, const struct x86_insn *i, unsign
     return tr_seg_addr(t, i->mem.seg, ea, i->op[0].size, write);
 }
 
+/* Bit number `bit` of a, which is at least 32 bits wide as a value: 0 or 1. */
+static ir_ref bit_of(struct ir *ir, unsigned w, ir_ref a, ir_ref bit)
+{
+    return ir_op2i(ir, IR_and, IR_32, ir_op2(ir, IR_shr, w < IR_32 ? IR_32 : w, a, bit), 1);
+}
+
 static bool bt_locked(struct x86_tr *t, unsigned kind, unsigned w, struct ir_addr at, struct ir_mem m, ir_ref bit)
 {
     struct ir *ir = t->ir;
@@ -48,7 +54,7 @@ static bool bt_locked(struct x86_tr *t, unsigned kind, unsigned w, struct ir_add
     unsigned rmw = kind == X86_BT_BTS ? IR_RMW_OR : kind == X86_BT_BTR ? IR_RMW_AND : IR_RMW_XOR;
     m.atomic = true;
     ir_ref old = ir_rmw(ir, rmw | IR_RMW_OLD, at, m, arg);
-    tr_set_carry(t, ir_op2i(ir, IR_and, IR_32, ir_op2(ir, IR_shr, w, old, bit), 1));
+    tr_set_carry(t, bit_of(ir, w, w < IR_32 ? ir_zext(ir, w, old) : old, bit));
     return true;
 }
 
@@ -75,7 +81,7 @@ bool x86_tr_bt(struct x86_tr *t, const struct x86_insn *i)
     } else {
         a = tr_read(t, d);
     }
-    ir_ref carry = ir_op2i(ir, IR_and, IR_32, ir_op2(ir, IR_shr, w, a, bit), 1);
+    ir_ref carry = bit_of(ir, w, a, bit);
     if (kind != X86_BT_BT) {
         ir_ref mask = ir_op2(ir, IR_shl, w, ir_const(ir, 1), bit);
         ir_ref r = bt_change(t, kind, w, a, mask);

@@ -616,12 +616,14 @@ bool x86_tr_cmpxchg(struct x86_tr *t, const struct x86_insn *i)
                 : w == IR_16 ? ir_op2(ir, IR_insert16, IR_64, rax, old) : ir_zext(ir, w, old);
     ir_ref acc = ir_select(ir, IR_64, IR_COND_Z, f, rax, wide);
     if (!is_mem(d)) {
-        /* the destination is written either way; if it is the accumulator the new value wins on equality */
-        ir_ref v = ir_select(ir, sw, IR_COND_Z, f, b, old);
-        if (d->kind == X86_OPND_REG && d->reg == X86_RAX) {
-            tr_write(t, d, v);
-        } else {
+        /* if the destination is the accumulator the new value wins on equality; on inequality its upper half stays (so CPUs do) */
+        ir_ref v = w == IR_32 ? ir_select(ir, IR_64, IR_COND_Z, f, ir_zext(ir, IR_32, b), old) : ir_select(ir, sw, IR_COND_Z, f, b, old);
+        if (d->kind != X86_OPND_REG || d->reg != X86_RAX) {
             ir_put(ir, X86_RAX, acc);
+        }
+        if (w == IR_32) {
+            ir_put(ir, d->reg, v);
+        } else {
             tr_write(t, d, v);
         }
     } else {

@@ -31,12 +31,12 @@ bool x86_tr_mmx_to_gpr(struct x86_tr *t, const struct x86_insn *i)
     return true;
 }
 
-/* A pending x87 error comes first, and the x87 state becomes MMX's: `movq mm,mm` on the data register does both. */
+/* A pending x87 error comes first, and the x87 state becomes MMX's: `movd r32,mm` does both and writes no mm register. */
 bool x86_tr_mmx_maskmov(struct x86_tr *t, const struct x86_insn *i)
 {
     struct ir_native n = {
-        .kind = IR_NATIVE_MMX, .map = 1, .opcode = 0x6f, .reg_kind = IR_NR_MMX, .reg = i->op[0].reg, .rm_kind = IR_NR_MMX,
-        .rm = i->op[0].reg, .fault_fp = true,
+        .kind = IR_NATIVE_MMX, .map = 1, .opcode = 0x7e, .reg_kind = IR_NR_MMX, .reg = i->op[0].reg, .rm_kind = IR_NR_INT_OUT,
+        .fault_fp = true,
     };
     ir_native(t->ir, &n, (struct ir_addr){0}, 0);
     return tr_maskmov(t, true);

@@ -344,6 +344,9 @@ bool x86_tr_clts(struct x86_tr *t, const struct x86_insn *i)
 
 bool x86_tr_lmsw(struct x86_tr *t, const struct x86_insn *i)
 {
+    if (not_cpl0(t)) {                            /* comes before a fault of the operand */
+        return false;
+    }
     tr_call(t, &x86_helper_lmsw, ir_zext(t->ir, IR_16, tr_read(t, &i->op[0])), 0, 0, 0);
     return tr_end(t, TCG_EXIT_MODE);
 }

@@ -47,11 +47,12 @@ static void operand(struct x86_tr *t, struct ir_native *n, const struct x86_opnd
         field(n, o, IR_NR_VEC, o->reg);
         break;
     case X86_OPND_MMX:
-        n->kind = IR_NATIVE_MMX;
+        if (t->i->row->handler != X86_H_vec_mmx) {
+            n->kind = IR_NATIVE_MMX;
+        }
         field(n, o, IR_NR_MMX, o->reg);
         break;
     case X86_OPND_REG:
-        n->w |= o->size == 8;
         n->rm_int_in |= !out;
         field(n, o, out ? IR_NR_INT_OUT : IR_NR_INT_IN, 0);
         break;
@@ -66,11 +67,30 @@ static void operand(struct x86_tr *t, struct ir_native *n, const struct x86_opnd
     }
 }
 
+/* REX.W of a move between a general register and a vector: by the register, or by its place in memory. */
+static bool is_wide(const struct x86_insn *i)
+{
+    bool mem = false;
+
+    for (unsigned k = 0; k < i->nopnd; k++) {
+        if (i->op[k].kind == X86_OPND_REG) {
+            return i->op[k].size == 8;
+        }
+        mem |= i->op[k].kind == X86_OPND_MEM && i->op[k].size == 8;
+    }
+    switch (i->row->handler) {
+    case X86_H_vec_to_gpr: case X86_H_vec_from_gpr: case X86_H_mmx_to_gpr: case X86_H_mmx_from_gpr:
+        return mem;
+    default:
+        return false;
+    }
+}
+
 ir_ref tr_native(struct x86_tr *t, enum tr_native_use use)
 {
     const struct x86_insn *i = t->i;
     struct ir_native n = {
-        .kind = IR_NATIVE_VEC, .prefix = host_prefix(i->row), .map = i->map, .opcode = i->opcode, .reg = i->modrm >> 3 & 7,
+        .kind = IR_NATIVE_VEC, .prefix = host_prefix(i->row), .map = i->map, .opcode = i->opcode, .reg = i->modrm >> 3 & 7, .w = is_wide(i),
         .fault_fp = i->row->marks & (X86_ROW_FPEXC | X86_ROW_MMX),
     };
     struct ir_addr at = {0};
@@ -82,6 +102,10 @@ ir_ref tr_native(struct x86_tr *t, enum tr_native_use use)
         operand(t, &n, o, out, k > 0 || use != TR_WRITE);
         if (o->kind == X86_OPND_MEM) {
             at = tr_addr(t, &i->mem, o->size, out);
+            if ((t->mode & X86_MODE_ALIGN) && (i->row->marks & X86_ROW_ALIGN16)) {
+                at = (struct ir_addr){.base = tr_addr_value(t, at)};
+                tr_call(t, &x86_helper_check_align16, at.base, 0, 0, 0);
+            }
         } else if (o->kind == X86_OPND_REG && !out) {
             in = tr_read(t, o);
         }
@@ -133,8 +157,21 @@ bool x86_tr_vec_xmm0(struct x86_tr *t, const struct x86_insn *i)
     return true;
 }
 
+/*
+ * Two kinds of errors are possible: a pending x87 one comes first and is fwait's, so that the instruction's own is SIMD's.
+ * From memory cvtpi2pd leaves x87 alone, and cvtpi2ps does as the host does: on the guest's state, which fneni (a nop) calls in.
+ */
 bool x86_tr_vec_mmx(struct x86_tr *t, const struct x86_insn *i)
 {
+    struct ir_native first = {.kind = IR_NATIVE_X87, .opcode = 0x9b, .fault_fp = true};
+    bool from_mem = i->op[0].kind == X86_OPND_XMM && i->op[1].kind == X86_OPND_MEM;
+
+    if (from_mem) {
+        first = (struct ir_native){.kind = IR_NATIVE_X87, .opcode = 0xdb, .reg = 4, .rm_kind = IR_NR_X87};
+    }
+    if (!from_mem || i->row->prefix != X86_RP_66) {
+        ir_native(t->ir, &first, (struct ir_addr){0}, 0);
+    }
     tr_native(t, i->row->arg == X86_VEC_MMX_RW ? TR_READ_WRITE : TR_WRITE);
     return true;
 }
