@@ -44,6 +44,7 @@ struct mmu_result {
     uint64_t page_size;     /* bytes of the leaf: 4 KiB, 2/4 MiB, 1 GiB */
     uint8_t rights;         /* MMU_R | MMU_W | MMU_X as they hold for this regime now (W only once the dirty bit is set) */
     bool global;
+    bool watched;           /* accesses to the page must be shown to cpu_ops.watch() */
     uint8_t attr;           /* memory type; ISA's own numbering */
 };
 enum { MMU_R = 1, MMU_W = 2, MMU_X = 4 };
@@ -89,6 +90,10 @@ struct cpu_ops {
     /* Raises what the walk, or a device access that failed (kind "bus"), says. State is precise when called.
      * Sets the exception to be delivered; does not return to the guest instruction. */
     void (*raise)(struct cpu *c, const struct mmu_fault *fault);
+
+    /* An access to a page that the walk calls watched (data breakpoints). True: it matches one; with `commit` the trap becomes
+     * pending, to be taken behind the instruction. NULL: the ISA's walk never says watched. */
+    bool (*watch)(struct cpu *c, uint64_t va, unsigned size, bool write, bool commit);
 
     uint64_t (*pc)(struct cpu *c);                      /* linear address */
     void (*dump)(struct cpu *c, GString *out);          /* info registers, -d cpu */

@@ -111,6 +111,25 @@ static bool fragment_get(struct accel_cpu *ac, struct vctx *ctx, struct fragment
     return true;
 }
 
+static void alone(struct accel_cpu *ac, bool exclusive)
+{
+    ac->one_exclusive |= exclusive;
+    tcg_sync(ac);
+    tcg_leave(ac, TCG_EXIT_ONE);
+}
+
+/* Data breakpoints trap behind the one instruction that matches: so it runs alone, with nothing after it. */
+static void watch(struct accel_cpu *ac, uint64_t addr, unsigned size, bool write)
+{
+    if (!ac->ops->watch || !ac->ops->watch(ac->c, addr, size, write, false)) {
+        return;
+    }
+    if (!ac->c->in_exclusive) {
+        alone(ac, true);
+    }
+    ac->ops->watch(ac->c, addr, size, write, true);
+}
+
 /* Where the access goes. Faults do not return. */
 void access_fragments(struct accel_cpu *ac, uint64_t addr, uint32_t desc)
 {
@@ -124,13 +143,9 @@ void access_fragments(struct accel_cpu *ac, uint64_t addr, uint32_t desc)
         (ac->n_frag == 2 && !fragment_get(ac, ctx, &ac->frag[1], addr + first, size - first, desc, &fault))) {
         tcg_fault(ac, &fault);
     }
-}
-
-static void alone(struct accel_cpu *ac, bool exclusive)
-{
-    ac->one_exclusive |= exclusive;
-    tcg_sync(ac);
-    tcg_leave(ac, TCG_EXIT_ONE);
+    if (!ac->frag[0].host || (ac->n_frag == 2 && !ac->frag[1].host)) {
+        watch(ac, addr, size, (desc & TCG_D_WRITE) && !(desc & TCG_D_PROBE));
+    }
 }
 
 uint64_t tcg_slow_full(void *state, uint64_t addr, uint32_t desc)

@@ -5,6 +5,8 @@
  * Eight address spaces of four regimes each. Tables are cleared when they are next used after a flush, and then only
  * the lines that were filled. A flush of a space gives it a new number, which makes its second-level entries unreachable.
  */
+#include <string.h>
+
 #include "accel/tcg/accel_priv.h"
 
 #define ITLB_MASK ((1u << ITLB_BITS) - 1)
@@ -18,13 +20,16 @@ static void entry_drop(struct vctx *ctx, unsigned i)
     atomic_store_explicit(&ctx->t.entry[i].write, tlb_invalid_tag(i), memory_order_relaxed);
 }
 
-static void ctx_clear_map(struct vctx *ctx)
+static void ctx_clear_map(struct vctx *ctx, bool all)
 {
     for (unsigned w = 0; w < CODE_MAP_ENTRIES / 64; w++) {
-        for (uint64_t bits = ctx->mapped[w]; bits; bits &= bits - 1) {
+        uint64_t keep = all ? 0 : ctx->mapped_global[w];
+
+        for (uint64_t bits = ctx->mapped[w] & ~keep; bits; bits &= bits - 1) {
             ctx->t.code_map[w * 64 + (unsigned)__builtin_ctzll(bits)] = 0xfff;
         }
-        ctx->mapped[w] = 0;
+        ctx->mapped[w] &= keep;
+        ctx->mapped_global[w] = keep;
     }
 }
 
@@ -40,20 +45,24 @@ static void ctx_clean(struct accel_cpu *ac, struct vctx *ctx)
         ctx->made = true;
     } else {
         for (unsigned w = 0; w < TLB_ENTRIES / 64; w++) {
-            for (uint64_t bits = ctx->filled[w]; bits; bits &= bits - 1) {
+            uint64_t keep = ctx->stale_all ? 0 : ctx->filled_global[w];
+
+            for (uint64_t bits = ctx->filled[w] & ~keep; bits; bits &= bits - 1) {
                 entry_drop(ctx, w * 64 + (unsigned)__builtin_ctzll(bits));
             }
-            ctx->filled[w] = 0;
+            ctx->filled[w] &= keep;
+            ctx->filled_global[w] = keep;
         }
-        ctx_clear_map(ctx);
+        ctx_clear_map(ctx, ctx->stale_all);
     }
     ctx->t.h.stale = false;
+    ctx->stale_all = false;
     ac->st.clears++;
 }
 
 static inline void jump_empty(struct vcode *v, unsigned i)
 {
-    __atomic_store_n(&v->jump[i].pc, (uint64_t)i ^ 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&v->jump[i].pc, jump_invalid_pc(i), __ATOMIC_RELAXED);
 }
 
 static void jump_clear(struct vcode *v)
@@ -80,10 +89,17 @@ static void code_clean(struct vcode *v)
     for (unsigned i = 0; i <= ITLB_MASK; i++) {
         v->itlb[i].tag = 0;
     }
-    for (unsigned i = 0; i < 16; i++) {
-        v->executed[i] = 0;
+    if (v->stale_all) {
+        memset(v->executed, 0, sizeof(v->executed));
     }
-    v->stale = false;
+    v->stale = v->stale_all = v->local = false;
+}
+
+/* A private table's memory of pages goes with every flush; of a shared one code maps may still hold global pages. */
+static void code_stale(struct vcode *v, bool all)
+{
+    v->stale = true;
+    v->stale_all |= all;
 }
 
 void tables_init(struct accel_cpu *ac)
@@ -97,14 +113,17 @@ void tables_init(struct accel_cpu *ac)
             ctx->space = &ac->spaces[s];
             ctx->t.h.jump = ac->tab->code[s][r].jump;
             ctx->t.h.regime = (uint8_t)r;
-            ctx->t.h.stale = true;
+            ctx->t.h.stale = ctx->stale_all = true;
             ctx->t.h.mask = (TLB_ENTRIES - 1) * sizeof(struct tlb_entry);
             ctx->t.h.reserved = (uint64_t)(uintptr_t)ac;
-            ac->tab->code[s][r].stale = true;
+            code_stale(&ac->tab->code[s][r], true);
         }
     }
     for (unsigned i = 0; i < JUMP_ENTRIES; i++) {
-        ac->tab->miss[i].pc = i ^ 1;
+        ac->tab->miss[i].pc = jump_invalid_pc(i);
+    }
+    for (unsigned r = 0; r < TCG_REGIMES; r++) {
+        code_stale(&ac->tab->shared[r], true);
     }
     ac->next_id = 1;
     ac->global_id = ac->next_id++;
@@ -127,12 +146,16 @@ static uint32_t new_id(struct accel_cpu *ac)
 
 /* ---- the context in force ---- */
 
-static void space_flush(struct accel_cpu *ac, struct vspace *sp)
+static void space_flush(struct accel_cpu *ac, struct vspace *sp, bool all)
 {
     sp->l2_id = new_id(ac);
     for (unsigned r = 0; r < TCG_REGIMES; r++) {
         sp->ctx[r]->t.h.stale = true;
-        sp->code[r]->stale = true;
+        sp->ctx[r]->stale_all |= all;
+        code_stale(sp->code[r], true);
+        if (all || ac->tab->shared[r].local) {
+            code_stale(&ac->tab->shared[r], all);
+        }
     }
 }
 
@@ -151,7 +174,7 @@ static struct vspace *space_get(struct accel_cpu *ac, uint32_t asid)
         }
     }
     if (victim->used) {
-        space_flush(ac, victim);
+        space_flush(ac, victim, false);
     }
     victim->used = true;
     victim->asid = asid;
@@ -188,6 +211,26 @@ void set_jt(struct accel_cpu *ac)
     }
 }
 
+static struct vcode *code_pick(struct accel_cpu *ac, unsigned regime)
+{
+    struct vcode *v = &ac->tab->shared[regime];
+
+    if (ac->share_losses[regime] >= SHARE_LOSSES) {
+        return ac->space->code[regime];
+    }
+    if (v->space != ac->space) {
+        v->space = ac->space;
+        if (v->local) {
+            code_stale(v, false);
+            if (++ac->share_losses[regime] == SHARE_LOSSES) {
+                tlb_flush_all(ac);
+                return ac->space->code[regime];
+            }
+        }
+    }
+    return v;
+}
+
 void ctx_select(struct accel_cpu *ac)
 {
     struct tcg_key *key = &ac->key;
@@ -198,7 +241,7 @@ void ctx_select(struct accel_cpu *ac)
     }
     ac->space->stamp = ++ac->clock;
     ac->ctx = ac->space->ctx[key->regime];
-    ac->code = ac->space->code[key->code_regime];
+    ac->code = code_pick(ac, key->code_regime);
     if (ac->ctx->t.h.stale) {
         ctx_clean(ac, ac->ctx);
     }
@@ -324,10 +367,20 @@ struct l2_entry *mmu_get(struct accel_cpu *ac, struct vspace *sp, uint64_t va, e
     e->pa = PAGE_OF(res.pa);
     e->rights = res.rights;
     l2_back(ac, e);
+    if (res.watched) {
+        e->host = NULL;      /* every access goes by the full path, which asks ops->watch() */
+    }
     if (res.page_size > PAGE_SIZE) {
         note_large(ac, va, res.page_size);
     }
     return e;
+}
+
+static inline unsigned executed_hash(uint64_t va)
+{
+    uint64_t n = va >> PAGE_BITS;
+
+    return (unsigned)(n ^ n >> EXECUTED_BITS) & ((1u << EXECUTED_BITS) - 1);
 }
 
 struct itlb_entry *itlb_get(struct accel_cpu *ac, uint64_t pc, struct mmu_fault *fault)
@@ -350,8 +403,10 @@ struct itlb_entry *itlb_get(struct accel_cpu *ac, uint64_t pc, struct mmu_fault 
     it->host = l2->host;
     it->block = l2->block;
     it->page = l2->block->first_page + ((uint64_t)(l2->host - l2->block->host) >> PAGE_BITS);
-    n ^= n >> 10;
-    v->executed[(n >> 6) & 15] |= 1ull << (n & 63);
+    it->global = l2->id == ac->global_id;
+    v->local |= !it->global;
+    n = executed_hash(pc);
+    v->executed[n >> 6] |= 1ull << (n & 63);
     return it;
 }
 
@@ -374,6 +429,10 @@ static struct tlb_entry *entry_take(struct vctx *ctx, uint64_t va, const struct 
         e->info = (uint64_t)(uintptr_t)l2->host;
         ctx->filled[i >> 6] |= 1ull << (i & 63);
         ctx->t.h.fills++;
+        ctx->filled_global[i >> 6] |= 1ull << (i & 63);
+    }
+    if (l2->id != ((struct accel_cpu *)(uintptr_t)ctx->t.h.reserved)->global_id) {
+        ctx->filled_global[i >> 6] &= ~(1ull << (i & 63));
     }
     return e;
 }
@@ -485,7 +544,7 @@ void tlb_flush_all(struct accel_cpu *ac)
     ac->st.flushes++;
     ac->global_id = new_id(ac);
     for (unsigned i = 0; i < TCG_SPACES; i++) {
-        space_flush(ac, &ac->spaces[i]);
+        space_flush(ac, &ac->spaces[i], true);
     }
     for (unsigned i = 0; i < 64; i++) {
         ac->tab->large2m[i] = 0;
@@ -496,31 +555,59 @@ void tlb_flush_all(struct accel_cpu *ac)
     refresh(ac);
 }
 
-/* Drops what the space knows of the page; tables of jumps only if it ever fetched from there. */
-static void space_drop_page(struct vspace *sp, uint64_t va)
+static bool code_drop_page(struct vcode *v, uint64_t va)
+{
+    uint64_t n = va >> PAGE_BITS;
+    unsigned h = executed_hash(va);
+    struct itlb_entry *it = &v->itlb[(n ^ (n >> ITLB_BITS)) & ITLB_MASK];
+
+    if ((v->stale && v->stale_all) || !(v->executed[h >> 6] & (1ull << (h & 63)))) {
+        return false;
+    }
+    if (it->tag == (PAGE_OF(va) | 1)) {
+        it->tag = 0;
+    }
+    for (unsigned w = 0; w < JUMP_ENTRIES / 64; w++) {
+        for (uint64_t bits = v->filled[w]; bits; bits &= bits - 1) {
+            unsigned i = w * 64 + (unsigned)__builtin_ctzll(bits);
+
+            if (PAGE_OF(v->jump[i].pc) == PAGE_OF(va)) {
+                jump_empty(v, i);
+            }
+        }
+    }
+    return true;
+}
+
+static void map_drop_page(struct vctx *ctx, uint64_t va)
+{
+    for (unsigned w = 0; ctx->made && w < CODE_MAP_ENTRIES / 64; w++) {
+        for (uint64_t bits = ctx->mapped[w]; bits; bits &= bits - 1) {
+            unsigned i = w * 64 + (unsigned)__builtin_ctzll(bits);
+
+            if (PAGE_OF(ctx->t.code_map[i]) == PAGE_OF(va)) {
+                ctx->t.code_map[i] = 0xfff;
+            }
+        }
+    }
+}
+
+/* Drops what the space knows of the page; `code`: some table of instruction fetches may know it. */
+static void space_drop_page(struct vspace *sp, uint64_t va, bool code)
 {
     unsigned i = tlb_index(va);
-    uint64_t n = va >> PAGE_BITS, h = n ^ (n >> 10);
 
     for (unsigned r = 0; r < TCG_REGIMES; r++) {
+        code |= code_drop_page(sp->code[r], va);
+    }
+    for (unsigned r = 0; r < TCG_REGIMES; r++) {
         struct vctx *ctx = sp->ctx[r];
-        struct vcode *v = sp->code[r];
 
-        if (!ctx->t.h.stale && (ctx->t.entry[i].read == PAGE_OF(va) || ctx->t.entry[i].write == PAGE_OF(va))) {
+        if (ctx->made && (ctx->t.entry[i].read == PAGE_OF(va) || ctx->t.entry[i].write == PAGE_OF(va))) {
             entry_drop(ctx, i);
         }
-        if (!v->stale && (v->executed[(h >> 6) & 15] & (1ull << (h & 63)))) {
-            struct itlb_entry *it = &v->itlb[(n ^ (n >> ITLB_BITS)) & ITLB_MASK];
-
-            if (it->tag == (PAGE_OF(va) | 1)) {
-                it->tag = 0;
-            }
-            jump_clear(v);
-            for (unsigned q = 0; q < TCG_REGIMES; q++) {
-                if (!sp->ctx[q]->t.h.stale) {
-                    ctx_clear_map(sp->ctx[q]);
-                }
-            }
+        if (code) {
+            map_drop_page(ctx, va);
         }
     }
 }
@@ -529,6 +616,7 @@ static void flush_page(struct accel_cpu *ac, uint32_t asid, uint64_t va)
 {
     unsigned a = large_hash(va >> 21), b = large_hash(va >> 30) & 511;
     struct l2_entry *set = ac->tab->l2[l2_set(va)];
+    bool code = false;
 
     ac->st.page_flushes++;
     if ((ac->tab->large2m[a >> 6] >> (a & 63) & 1) || (ac->tab->large1g[b >> 6] >> (b & 63) & 1)) {
@@ -542,9 +630,12 @@ static void flush_page(struct accel_cpu *ac, uint32_t asid, uint64_t va)
         }
     }
     (void)asid;
+    for (unsigned r = 0; r < TCG_REGIMES; r++) {
+        code |= code_drop_page(&ac->tab->shared[r], va);
+    }
     for (unsigned i = 0; i < TCG_SPACES; i++) {
         if (ac->spaces[i].used) {
-            space_drop_page(&ac->spaces[i], va);
+            space_drop_page(&ac->spaces[i], va, code);
         }
     }
 }
@@ -562,7 +653,7 @@ void tcg_tlb_flush(struct cpu *c, enum tlb_flush scope, uint32_t asid, uint64_t 
         ac->st.flushes++;
         for (unsigned i = 0; i < TCG_SPACES; i++) {
             if (ac->spaces[i].used && (scope == TLB_FLUSH_NONGLOBAL || ac->spaces[i].asid == asid)) {
-                space_flush(ac, &ac->spaces[i]);
+                space_flush(ac, &ac->spaces[i], false);
             }
         }
         refresh(ac);
@@ -582,7 +673,7 @@ void tlb_drop_writes(struct accel_cpu *ac, const struct ram_block *b, uint64_t i
         for (unsigned r = 0; ac->spaces[s].used && r < TCG_REGIMES; r++) {
             struct vctx *ctx = ac->spaces[s].ctx[r];
 
-            for (unsigned w = 0; ctx->made && !ctx->t.h.stale && w < TLB_ENTRIES / 64; w++) {
+            for (unsigned w = 0; ctx->made && w < TLB_ENTRIES / 64; w++) {
                 for (uint64_t bits = ctx->filled[w]; bits; bits &= bits - 1) {
                     unsigned i = w * 64 + (unsigned)__builtin_ctzll(bits);
 
@@ -595,16 +686,40 @@ void tlb_drop_writes(struct accel_cpu *ac, const struct ram_block *b, uint64_t i
     }
 }
 
-/* A region died: jump tables lead there no more. Any thread; the slot is known from the region's place in its page. */
-void jump_drop(struct accel_cpu *ac, const struct code_region *r)
+static void code_drop_region(struct vcode *v, const struct code_region *r, uint32_t slot)
 {
-    for (unsigned s = 0; s < TCG_SPACES; s++) {
-        for (unsigned g = 0; g < TCG_REGIMES; g++) {
-            struct vcode *v = &ac->tab->code[s][g];
+    if (!v->made) {
+        return;
+    }
+    if (slot != JUMP_MANY) {
+        if (__atomic_load_n(&v->jump[slot - 1].code, __ATOMIC_RELAXED) == r->rx) {
+            jump_empty(v, slot - 1);
+        }
+        return;
+    }
+    for (unsigned w = 0; w < JUMP_ENTRIES / 64; w++) {
+        for (uint64_t bits = __atomic_load_n(&v->filled[w], __ATOMIC_RELAXED); bits; bits &= bits - 1) {
+            unsigned i = w * 64 + (unsigned)__builtin_ctzll(bits);
 
-            if (v->made && __atomic_load_n(&v->jump[r->offset].code, __ATOMIC_RELAXED) == r->rx) {
-                jump_empty(v, r->offset);
+            if (__atomic_load_n(&v->jump[i].code, __ATOMIC_RELAXED) == r->rx) {
+                jump_empty(v, i);
             }
         }
+    }
+}
+
+/* A region died: jump tables lead there no more. Any thread. */
+void jump_drop(struct accel_cpu *ac, const struct code_region *r)
+{
+    uint32_t slot = atomic_load(&r->jump_slot);
+
+    if (!slot) {
+        return;
+    }
+    for (unsigned g = 0; g < TCG_REGIMES; g++) {
+        for (unsigned s = 0; s < TCG_SPACES; s++) {
+            code_drop_region(&ac->tab->code[s][g], r, slot);
+        }
+        code_drop_region(&ac->tab->shared[g], r, slot);
     }
 }

@@ -285,6 +285,7 @@ const struct cpu_ops x86_cpu_ops = {
     .service = x86_service,
     .wakes = x86_wakes,
     .walk = x86_walk,
+    .watch = x86_watch,
     .raise = x86_raise_pending,
     .pc = x86_pc,
     .dump = x86_dump,

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "base/log.h"
+#include "core/dma.h"
 #include "cpu/x86/sys_priv.h"
 
 enum source { FROM_HARDWARE, FROM_FAULT, FROM_SOFT };
@@ -338,8 +339,48 @@ static void deliver(struct x86_state *s, struct event e)
     accel_of(s)->mode_changed(cpu_of(s));
 }
 
+/* Decodes the instruction at env.pc again; false if it cannot be read any more. */
+static bool refetch(struct x86_state *s, struct x86_insn *i)
+{
+    struct cpu *c = cpu_of(s);
+    uint8_t bytes[X86_INSN_MAX];
+    unsigned n = 0;
+
+    for (uint64_t pa; n < sizeof(bytes) && c->ops->debug_translate(c, s->env.pc + n, &pa); n++) {
+        dma_read(c->memory, pa, &bytes[n], 1);
+    }
+    return x86_decode(i, bytes, n, X86_CODE64) > 0;
+}
+
+/*
+ * What the page walk cannot know of an access in 64-bit mode, because it sees neither segment nor size (SDM vol. 1, 3.3.7.1): a
+ * non-canonical address is #SS(0), not #GP(0), if it goes through SS; an access that begins below the hole and ends in it
+ * is one of these, not a page fault.
+ */
+static void refine_canonical(struct x86_state *s)
+{
+    struct x86_exception *x = &s->exc;
+    bool hole = x->vector == X86_GP && !x86_canonical(x->cr2);
+    bool edge = x->vector == X86_PF && x->cr2 >> 6 == 0x7fffffffffff >> 6;
+    struct x86_insn i;
+
+    if (x->soft || !x86_code64(s) || !(hole || edge) || !refetch(s, &i)) {
+        return;
+    }
+    unsigned size = x86_insn_has_mem(&i) && i.mem.size ? i.mem.size : i.opsize;
+    if (edge && x86_canonical(x->cr2 + size - 1)) {
+        return;
+    }
+    bool stack = x86_insn_has_mem(&i) ? i.mem.seg == X86_SS : false;
+    stack |= x->cr2 - (s->gpr[X86_RSP] - 8) <= 16 && i.mem.base != X86_RSP;      /* push, pop, call, ret */
+    x->vector = stack ? X86_SS_FAULT : X86_GP;
+    x->has_code = true;
+    x->code = 0;
+}
+
 void x86_deliver_pending(struct x86_state *s)
 {
+    refine_canonical(s);
     const struct x86_exception *x = &s->exc;
     struct event e = { .vector = x->vector, .has_code = x->has_code, .code = x->code, .cr2 = x->cr2, .pc = s->env.pc };
 

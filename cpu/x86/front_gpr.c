@@ -50,6 +50,15 @@ uint64_t x86_do_seg_linear(struct x86_state *s, uint64_t form, uint64_t offset, 
     return (uint32_t)(g->base + offset);
 }
 
+uint64_t x86_do_check_ip(struct x86_state *s, uint64_t ip, uint64_t b, uint64_t c, uint64_t d)
+{
+    (void)b, (void)c, (void)d;
+    if (ip > s->seg[X86_CS].limit) {
+        x86_raise(s, VEC_GP, true, 0);
+    }
+    return 0;
+}
+
 /* ---- flags of shifts and rotates by a count in CL (SDM vol. 2, SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR) ---- */
 
 static uint64_t cut(uint64_t v, unsigned bits)

@@ -36,6 +36,7 @@ void x86_update_hflags(struct x86_state *s)
         m |= cs->attr & SEG_DB ? X86_MODE_CODE32 : X86_MODE_CODE16;
         m |= s->seg[X86_SS].attr & SEG_DB ? X86_MODE_SS32 : 0;
         m |= cs->base || cs->limit != 0xffffffff ? X86_MODE_CS_BASED : 0;
+        m |= cs->limit < (cs->attr & SEG_DB ? 0xffffffff : 0xffff) ? X86_MODE_CS_LIMIT : 0;
         m |= seg_flat(&s->seg[X86_DS]) && seg_flat(&s->seg[X86_ES]) && seg_flat(&s->seg[X86_SS]) ? 0 : X86_MODE_DS_BASED;
     }
     m |= s->cr0 & CR0_EM ? X86_MODE_EM : 0;

@@ -245,6 +245,52 @@ static unsigned page_rights(const struct walk *w)
     return r | MMU_R | (writable || !(s->cr0 & CR0_WP) ? MMU_W : 0);
 }
 
+/* Bytes of data breakpoint i, or 0 if it is not one or not armed (SDM vol. 3, 17.2.4, 17.2.5). */
+static unsigned watch_len(const struct x86_state *s, unsigned i)
+{
+    static const uint8_t len[] = { 1, 2, 8, 4 };
+    unsigned rw = s->dr[7] >> (16 + i * 4) & 3;
+
+    return (s->dr[7] & 3u << (i * 2)) && (rw & 1) ? len[s->dr[7] >> (18 + i * 4) & 3] : 0;
+}
+
+static bool page_watched(const struct x86_state *s, uint64_t va)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        if (watch_len(s, i) && !((s->dr[i] ^ va) & ~0xfffull)) {
+            return true;      /* breakpoints are aligned to their length: they lie in one page */
+        }
+    }
+    return false;
+}
+
+bool x86_watch(struct cpu *c, uint64_t va, unsigned size, bool write, bool commit)
+{
+    struct x86_state *s = &x86_of(c)->s;
+    uint32_t hit = 0;
+
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned len = watch_len(s, i);
+        uint64_t at = s->dr[i] & ~(uint64_t)(len - 1);
+        bool any = s->dr[7] >> (17 + i * 4) & 1;      /* reads too */
+
+        if (len && (write || any) && va < at + len && at < va + size) {
+            hit |= 1u << i;
+        }
+    }
+    if (commit && hit) {
+        s->dr6_pending |= hit;
+        x86_look(s);
+    }
+    return hit;
+}
+
+/* Are data breakpoints armed at all? */
+bool x86_watches(const struct x86_state *s)
+{
+    return watch_len(s, 0) | watch_len(s, 1) | watch_len(s, 2) | watch_len(s, 3);
+}
+
 static void no_paging(struct walk *w, struct mmu_result *res)
 {
     res->pa = a20(w->s, (uint32_t)w->va);
@@ -265,6 +311,7 @@ bool x86_walk(struct cpu *c, uint64_t va, enum mem_access access, unsigned regim
     w.va = va;
     w.access = access;
     w.regime = regime;
+    res->watched = (w.s->dr[7] & 0xff) && access != MEM_EXEC && page_watched(w.s, va);
     if (!(w.s->cr0 & CR0_PG)) {
         no_paging(&w, res);
         return true;
@@ -272,7 +319,9 @@ bool x86_walk(struct cpu *c, uint64_t va, enum mem_access access, unsigned regim
     if (!(w.s->efer & EFER_LMA)) {
         w.va = (uint32_t)va;
     } else if (!x86_canonical(va)) {
-        return fault_gp(fault, 0);
+        fault_gp(fault, 0);
+        fault->addr = va;      /* exceptions.c makes #SS of it for stack accesses */
+        return false;
     }
     for (;;) {
         bool ok = true;

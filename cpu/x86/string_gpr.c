@@ -20,7 +20,7 @@ struct str {
     struct x86_str_form f;
     uint64_t mask;          /* of addrsize */
     unsigned size;          /* bytes of an element */
-    unsigned stay;          /* elements a call: one when single-stepping */
+    unsigned stay;          /* elements a call: one when single-stepping or with data breakpoints */
     bool down;
     bool flat32;            /* outside 64-bit code, 32-bit addresses, and every segment used is flat: offsets are linear addresses */
     unsigned regime;
@@ -38,7 +38,7 @@ static struct str str_begin(struct x86_state *s, uint64_t form)
     t.mask = t.f.addrsize == 8 ? ~0ull : t.f.addrsize == 4 ? 0xffffffffu : 0xffff;
     t.size = 1u << t.f.size;
     t.down = s->eflags & X86_FL_D;
-    t.stay = s->eflags & FL_TF ? 1 : STAY;
+    t.stay = (s->eflags & FL_TF) || x86_watches(s) ? 1 : STAY;
     t.flat32 = !t.f.code64 && t.f.addrsize == 4 && !(s->hflags & X86_MODE_DS_BASED) &&
                (t.f.seg == X86_DS || t.f.seg == X86_ES || t.f.seg == X86_SS);
     t.regime = x86_regime_at(s, x86_cpl(s));
@@ -68,8 +68,21 @@ static uint64_t linear(struct str *t, unsigned seg, uint64_t offset, bool write)
     return x86_do_seg_linear(t->s, seg | t->f.size << 8 | (uint64_t)write << 16, offset, 0, 0);
 }
 
+/* Data breakpoints trap behind the one iteration that matches: it runs alone. */
+static void watch(struct str *t, uint64_t va, bool write)
+{
+    if (!x86_watches(t->s) || !x86_watch(t->c, va, t->size, write, false)) {
+        return;
+    }
+    if (!t->c->in_exclusive) {
+        t->c->machine->accel->run_exclusive(t->c);
+    }
+    x86_watch(t->c, va, t->size, write, true);
+}
+
 static uint64_t load(struct str *t, uint64_t va)
 {
+    watch(t, va, false);
     struct mmu_fault f;
     uint64_t v = 0;
     if (!t->c->machine->accel->ld(t->c, va, t->size, t->regime, &v, &f)) {
@@ -80,6 +93,7 @@ static uint64_t load(struct str *t, uint64_t va)
 
 static void store(struct str *t, uint64_t va, uint64_t v)
 {
+    watch(t, va, true);
     struct mmu_fault f;
     if (!t->c->machine->accel->st(t->c, va, t->size, t->regime, v, &f)) {
         x86_raise_fault(t->s, &f);

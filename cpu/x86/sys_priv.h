@@ -142,6 +142,10 @@ void x86_key(void *state, struct tcg_key *key);
 /* IF was set or the like: makes the run loop look for events soon. */
 void x86_look(struct x86_state *s);
 
+/* mmu_gpr.c: data breakpoints; x86_watch() as cpu_ops.watch */
+bool x86_watch(struct cpu *c, uint64_t va, unsigned size, bool write, bool commit);
+bool x86_watches(const struct x86_state *s);
+
 /* raise_gpr.c */
 void x86_raise_fault(struct x86_state *s, const struct mmu_fault *f) __attribute__((noreturn));
 void x86_raise_pending(struct cpu *c, const struct mmu_fault *f);     /* cpu_ops.raise */

@@ -285,7 +285,11 @@ uint64_t x86_do_mov_to_dr(struct x86_state *s, uint64_t n, uint64_t v, uint64_t 
         v = (v & 0xffff2fff) | 0x400;
         s->eflags &= ~FL_RF;      /* left over from an IRET while nothing was armed */
     }
+    bool armed = x86_watches(s);
     s->dr[r] = v;
+    if (armed || x86_watches(s)) {
+        accel_of(s)->tlb_flush(cpu_of(s), TLB_FLUSH_ALL, 0, 0);      /* pages become watched, or cease to be */
+    }
     x86_update_hflags(s);
     return 0;
 }

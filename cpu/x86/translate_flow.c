@@ -8,6 +8,13 @@
 
 /* ---- near jumps ---- */
 
+/* Target of a relative branch as an offset in CS; salted modes, where it is a constant. */
+static uint32_t rel_ip(const struct x86_tr *t, const struct x86_insn *i)
+{
+    uint32_t to = (uint32_t)(t->eip + i->len + (uint64_t)i->imm);
+    return i->opsize == 2 ? (uint16_t)to : to;
+}
+
 /* The exit offset of a relative branch when the target page position is static; false: `*linear` has the target instead. */
 static bool rel_target(struct x86_tr *t, const struct x86_insn *i, int64_t *off, ir_ref *linear)
 {
@@ -20,8 +27,7 @@ static bool rel_target(struct x86_tr *t, const struct x86_insn *i, int64_t *off,
         return false;
     }
     if (t->src->key.salted) {
-        uint32_t to = (uint32_t)(t->eip + i->len + (uint64_t)i->imm);
-        to = i->opsize == 2 ? (uint16_t)to : to;
+        uint32_t to = rel_ip(t, i);
         *off = (int64_t)t->off + ((int64_t)to - (int64_t)(uint32_t)t->eip);
         if (*off == (int32_t)*off) {
             return true;
@@ -53,8 +59,17 @@ static ir_ref ip_linear(struct x86_tr *t, unsigned size, ir_ref ip)
     return tr_cs_linear(t, ir_zext(t->ir, x86_width(size), ip));
 }
 
+/* jmp and call fault themselves when their target lies beyond CS's limit; a taken jcc does at its target only. */
+static void check_rel(struct x86_tr *t, const struct x86_insn *i)
+{
+    if (t->mode & X86_MODE_CS_LIMIT) {
+        tr_check_ip(t, ir_const(t->ir, rel_ip(t, i)));
+    }
+}
+
 bool x86_tr_jmp(struct x86_tr *t, const struct x86_insn *i)
 {
+    check_rel(t, i);
     return jump_rel(t, i);
 }
 
@@ -148,6 +163,7 @@ bool x86_tr_jcxz(struct x86_tr *t, const struct x86_insn *i)
 
 bool x86_tr_call(struct x86_tr *t, const struct x86_insn *i)
 {
+    check_rel(t, i);
     tr_push(t, i->opsize, tr_next_ip(t));
     return jump_rel(t, i);
 }
@@ -164,8 +180,9 @@ bool x86_tr_ret(struct x86_tr *t, const struct x86_insn *i)
     ir_ref sp = tr_reg(t, X86_RSP);
     ir_ref ip = ir_ld(t->ir, tr_stack(t, sp, 0, i->opsize, false), tr_mem(t, i->opsize));
     int64_t drop = i->opsize + (i->nopnd ? (int64_t)(uint16_t)i->imm : 0);
+    ir_ref to = ip_linear(t, i->opsize, ip);
     tr_put_sp(t, tr_sp_add(t, sp, drop));
-    return tr_goto_linear(t, ip_linear(t, i->opsize, ip), IR_IND_RET);
+    return tr_goto_linear(t, to, IR_IND_RET);
 }
 
 /* ---- far transfers ---- */

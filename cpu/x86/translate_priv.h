@@ -59,6 +59,7 @@ unsigned tr_target(struct x86_tr *t, int64_t off);                     /* exit t
 bool tr_goto(struct x86_tr *t, int64_t off);                           /* jump there; false */
 bool tr_goto_linear(struct x86_tr *t, ir_ref linear, enum ir_ind kind);/* indirect; false */
 ir_ref tr_next_ip(struct x86_tr *t);                                   /* rip/eip behind the instruction, as call pushes it */
+void tr_check_ip(struct x86_tr *t, ir_ref ip);                             /* #GP(0) if it lies beyond a small CS limit */
 /* Linear address of an offset in CS (a value already cut to size). */
 ir_ref tr_cs_linear(struct x86_tr *t, ir_ref ip);
 /* Do the flags die at this target before anything can see them? */
