@@ -288,6 +288,12 @@ void machine_reset(struct machine *m)
         atomic_fetch_and(&c->request, CPU_REQ_STOP | CPU_REQ_WORK);
         atomic_store(&c->halted, false);
         atomic_store(&c->powered_off, false);
+        if (log_on(LOG_CPU_RESET)) {
+            g_autoptr(GString) regs = g_string_new(NULL);      /* as they were: what a reset forgets is what one wants to see */
+
+            c->ops->dump(c, regs);
+            log_printf(LOG_CPU_RESET, "CPU Reset (CPU %u)\n%s", c->index, regs->str);
+        }
         c->ops->reset(c);
         if (m->accel && m->accel->reset) {
             m->accel->reset(c);
