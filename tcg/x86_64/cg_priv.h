@@ -21,6 +21,16 @@
 #define MAX_SLOTS 32
 #define CC_ARG_BASE 0
 
+/*
+ * Accesses that lie close together off one base share a TLB check: the first (leader) checks the span of all of them and keeps the
+ * addend in a stack slot; the others use it if it is not 0. Every slow path sets these slots to 0: it may change the TLB.
+ */
+#define GROUP_SLOTS 4
+#define GROUP_KEEP_T GROUP_SLOTS          /* stack slot: T while a member's slow path runs */
+#define STACK_FIRST (GROUP_SLOTS + 1)     /* of those that values are spilled to */
+#define GROUP_SPAN 512                    /* bytes at most */
+#define GROUP_MAX 64                      /* in a region */
+
 #define ENV(f) ((int32_t)offsetof(struct tcg_env, f) - BIAS)
 #define CTX_ENTRY ((int32_t)offsetof(struct tcg_tlb, entry))
 
@@ -37,6 +47,7 @@ struct x86_host {
     uint32_t home_regs;                   /* bit mask of host registers */
     bool bmi1, bmi2, lzcnt, adx;
     uint32_t slow[4096];                  /* by descriptor: offset of thunk or 0 */
+    uint32_t again[4096];                 /* the same: thunks that look at the TLB first */
     struct { const struct ir_helper *h; uint32_t off; } helper[512];   /* open hash */
     /* read-execute addresses */
     uint8_t *enter, *leave, *leave_stored, *unwind, *trap;
@@ -60,6 +71,7 @@ static inline bool slow_recovers_address(uint32_t desc)
 
 /* thunks.c. Read-execute addresses; NULL: no room. */
 uint8_t *thunk_slow(uint32_t desc);
+uint8_t *thunk_again(uint32_t desc);      /* for groups: address in T, looks at the TLB for this access alone first */
 uint8_t *thunk_helper(const struct ir_helper *h);
 
 /* ---- one compilation ---- */
@@ -101,6 +113,7 @@ enum stub_kind { STUB_SLOW, STUB_EXIT, STUB_POLL, STUB_X87, STUB_LINK, STUB_MISS
 struct stub {
     uint8_t kind;
     bool is_store, no_back;
+    bool grouped, keep_t;    /* slow path of a group's member; T holds a value */
     uint8_t wide;            /* wrap32 exits */
     uint8_t *from;           /* rel32 that jumps here */
     uint8_t *back;           /* jump back to */
@@ -116,6 +129,16 @@ struct stub {
     uint8_t trap;            /* and its enum tcg_trap */
 };
 
+/* Accesses that share a TLB check. Displacements are from the root, the value that their addresses are made from. */
+struct group {
+    ir_ref root, index;      /* root 0: pcbase */
+    uint8_t scale, slot, align;
+    bool write;
+    uint16_t members;
+    uint32_t leader;         /* op */
+    int64_t disp, lo, hi;    /* the leader's; the span */
+};
+
 struct cg {
     struct code o;           /* first: encoders take &c->o */
     struct ir *ir;
@@ -125,6 +148,9 @@ struct cg {
     uint32_t n;              /* ops */
     ir_ref *al;              /* alias: which value stands for op i's result */
     struct val *v;
+    struct group *groups;
+    unsigned n_groups;
+    uint8_t *group_of;       /* memory ops: index in groups + 1, or 0 */
     uint32_t i;              /* op being emitted */
     ir_ref regval[16];       /* scratch registers: value held */
     uint32_t lock;           /* scratch registers that must not be evicted now */
@@ -210,6 +236,7 @@ struct access {
     struct amem mem;         /* the data, while I is kept */
     uint8_t *start;          /* of the access proper */
     unsigned stub;
+    bool spare_t;            /* set before: what follows does not rely on T being free */
 };
 void cg_row(struct cg *c, struct tcg_map_row *row);           /* fills in all but host_off */
 struct tcg_map_row *cg_add_row(struct cg *c);

@@ -20,6 +20,8 @@ static void begin(struct cg *c, struct tcg_codebuf *cb, size_t at, struct ir *ir
     c->rx_delta = cb->rx - cb->rw;
     c->al = arena_alloc(a, ir->n * sizeof *c->al);
     c->v = arena_alloc(a, ir->n * sizeof *c->v);
+    c->group_of = arena_alloc(a, ir->n);
+    c->stk_n = STACK_FIRST;
     c->al[0] = 0;
     c->v[0] = (struct val){ .stk = -1, .reg = NOREG, .hint = -1 };
 }

@@ -197,6 +197,7 @@ static void exit_ind(struct cg *c, const struct ir_op *op)
         i_mov_rr(&c->o, 2, HR_T, HR_S);
         i_shift_i(&c->o, 2, SH_SHL, HR_T, 4);
     }
+    i_alu_rr(&c->o, 2, ALU_XOR, HR_T, HR_S);                 /* jump_index() * 16 */
     i_alu_ri(&c->o, 2, ALU_AND, HR_T, (JUMP_ENTRIES - 1) << 4);
     i_alu_rm(&c->o, 3, ALU_ADD, HR_T, st_at(ENV(jt)));
     i_alu_rm(&c->o, 3, ALU_CMP, HR_S, am(HR_T, 0));
@@ -280,13 +281,15 @@ bool em_exit(struct cg *c, const struct ir_op *op, const struct ir_op *next)
 
 static void slow_stub(struct cg *c, struct stub *s)
 {
-    uint8_t *thunk = thunk_slow(s->desc);
+    uint8_t *thunk = s->grouped ? thunk_again(s->desc) : thunk_slow(s->desc);
 
     if (!thunk) {
         c->failed = true;
         return;
     }
-    if (slow_recovers_address(s->desc))
+    if (s->keep_t)
+        i_store(&c->o, 3, am(RSP, GROUP_KEEP_T * 8), HR_T);
+    if (slow_recovers_address(s->desc) && !s->grouped)
         ;
     else if (s->addr.base == NOREG)
         i_mov_imm(&c->o, HR_T, s->addr.disp);
@@ -297,6 +300,8 @@ static void slow_stub(struct cg *c, struct stub *s)
     cg_call(c, thunk);
     s->row.host_off = host_off(c, c->o.p);
     *cg_add_row(c) = s->row;
+    if (s->keep_t)
+        i_load(&c->o, 3, HR_T, am(RSP, GROUP_KEEP_T * 8));
     if (s->is_store) {
         size_t n = (size_t)(s->copy_end - s->copy);
         if (s->host_trap_rel) {

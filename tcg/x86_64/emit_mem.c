@@ -178,14 +178,66 @@ static void indexed(struct cg *c, ir_ref a, ir_ref b, unsigned scale, int64_t di
     i_lea(&c->o, 3, HR_S, (struct amem){ (int8_t)ra, (int8_t)rb, (uint8_t)scale, (int32_t)disp });
 }
 
+/* T's value survives a member's slow path in a stack slot of its own, where the row finds it. */
+static void keep_t(struct stub *s)
+{
+    s->keep_t = true;
+    for (unsigned k = 0; k < 3; k++)
+        if (s->row.loc[k].kind == LOC_T) {
+            s->row.loc[k].kind = LOC_STACK;
+            s->row.loc[k].v = GROUP_KEEP_T * 8;
+        }
+}
+
+/* The inline check of an access alone or of a group's first. Returns the jump to the slow path. */
+static uint8_t *check_tlb(struct cg *c, struct amem addr, const struct ir_mem *m, const struct group *g, bool write)
+{
+    unsigned n = m->align ? m->size : 0;
+    int64_t span = 1 << m->size;
+    uint8_t *jump;
+
+    if (g) {
+        int64_t below = (g->disp - g->lo + (1 << n) - 1) & -(1ll << n);
+        span = g->hi - g->disp + below;
+        addr.disp -= (int32_t)below;
+    }
+    if (addr.base == NOREG)
+        i_mov_imm(&c->o, HR_T, addr.disp);
+    else if (addr.disp == 0)
+        i_mov_rr(&c->o, 3, HR_T, addr.base);
+    else
+        i_lea(&c->o, 3, HR_T, addr);
+    if (x86_host.bmi2) {
+        i_rorx(&c->o, 3, HR_I, HR_T, 7);
+    } else {
+        i_mov_rr(&c->o, 2, HR_I, HR_T);
+        i_shift_i(&c->o, 2, SH_SHR, HR_I, 7);
+    }
+    i_alu_rm(&c->o, 2, ALU_AND, HR_I, am(HR_CTX, -8));
+    i_alu_rm(&c->o, 3, ALU_XOR, HR_T, (struct amem){ HR_CTX, HR_I, 0, write ? 8 : 0 });
+    if (n)
+        i_shift_i(&c->o, 3, SH_ROR, HR_T, n);
+    i_alu_ri(&c->o, 3, ALU_CMP, HR_T, (int32_t)((4096 - span) >> n));
+    jump = i_jcc(&c->o, CC_A);
+    i_load(&c->o, 3, HR_I, (struct amem){ HR_CTX, HR_I, 0, 16 });
+    if (g)
+        i_store(&c->o, 3, am(RSP, g->slot * 8), HR_I);
+    return jump;
+}
+
 void em_check(struct cg *c, struct access *x, struct address at, const struct ir_mem *m, uint32_t desc)
 {
     struct amem addr = { NOREG, NOREG, 0, 0 };
     struct stub *s;
     ir_ref a = at.a ? R(c, at.a) : 0, b = at.b ? R(c, at.b) : 0;
     int64_t disp = at.disp;
-    bool write = desc & TCG_D_WRITE, inline_ok = m->regime == 0;
+    bool write = desc & TCG_D_WRITE, inline_ok = m->regime == 0, member, kept;
+    const struct group *g = c->group_of[c->i] && !(desc & TCG_D_PROBE && !(desc & TCG_D_READ)) ? &c->groups[c->group_of[c->i] - 1] : NULL;
     uint8_t *jump;
+
+    if (g && g->members == 1)
+        g = NULL;
+    member = g && g->leader != c->i;
 
     fl_settle(c, true);
     c->lock &= ~SCRATCH_MASK;
@@ -214,33 +266,19 @@ void em_check(struct cg *c, struct access *x, struct address at, const struct ir
         }
         addr = am(r, (int32_t)disp);
     }
-    vacate(c, HR_T);
+    if (!(member && x->spare_t && addr.base != HR_T))
+        vacate(c, HR_T);
     vacate(c, HR_I);
+    kept = c->regval[HR_T] && c->v[c->regval[HR_T]].last >= c->i;
     c->lock |= 1u << HR_T | 1u << HR_I;
     x->mem = (struct amem){ HR_I, addr.base, 0, addr.disp };
 
-    if (inline_ok) {
-        int n = m->align ? m->size : 0;
-
-        if (addr.base == NOREG)
-            i_mov_imm(&c->o, HR_T, addr.disp);
-        else if (addr.disp == 0)
-            i_mov_rr(&c->o, 3, HR_T, addr.base);
-        else
-            i_lea(&c->o, 3, HR_T, addr);
-        if (x86_host.bmi2) {
-            i_rorx(&c->o, 3, HR_I, HR_T, 7);
-        } else {
-            i_mov_rr(&c->o, 2, HR_I, HR_T);
-            i_shift_i(&c->o, 2, SH_SHR, HR_I, 7);
-        }
-        i_alu_rm(&c->o, 2, ALU_AND, HR_I, am(HR_CTX, -8));
-        i_alu_rm(&c->o, 3, ALU_XOR, HR_T, (struct amem){ HR_CTX, HR_I, 0, write ? 8 : 0 });
-        if (n)
-            i_shift_i(&c->o, 3, SH_ROR, HR_T, (unsigned)n);
-        i_alu_ri(&c->o, 3, ALU_CMP, HR_T, (4096 - (1 << m->size)) >> n);
-        jump = i_jcc(&c->o, CC_A);
-        i_load(&c->o, 3, HR_I, (struct amem){ HR_CTX, HR_I, 0, 16 });
+    if (member) {
+        i_load(&c->o, 3, HR_I, am(RSP, g->slot * 8));
+        i_test_rr(&c->o, 3, HR_I, HR_I);
+        jump = i_jcc(&c->o, CC_Z);
+    } else if (inline_ok) {
+        jump = check_tlb(c, addr, m, g, write);
     } else {
         jump = i_jmp(&c->o);
     }
@@ -250,7 +288,10 @@ void em_check(struct cg *c, struct access *x, struct address at, const struct ir
     s->back = c->o.p;
     s->addr = addr;
     s->desc = desc;
+    s->grouped = g != NULL;
     cg_row(c, &s->row);
+    if (kept)
+        keep_t(s);
     x->stub = c->n_stubs - 1;
     x->start = c->o.p;
     c->lock &= ~(1u << HR_T);
@@ -301,7 +342,7 @@ static uint32_t folds_into(struct cg *c, const struct ir_op *op)
 static void em_ld(struct cg *c, const struct ir_op *op)
 {
     ir_ref v = R(c, c->i);
-    struct access x;
+    struct access x = { .spare_t = true };
     uint32_t into = folds_into(c, op);
     int d, t;
 
@@ -359,7 +400,7 @@ static struct opnd source(struct cg *c, ir_ref v, int w, bool imm_ok)
 
 static void em_st(struct cg *c, const struct ir_op *op)
 {
-    struct access x;
+    struct access x = { 0 };
     struct opnd s;
     int w = op->mem.size;
 
@@ -454,7 +495,7 @@ static void em_rmw(struct cg *c, const struct ir_op *op)
     bool old = op->sub & IR_RMW_OLD, want = c->v[c->i].last != 0;
     int w = op->mem.size;
     ir_ref src = op->c ? R(c, op->c) : 0;
-    struct access x;
+    struct access x = { 0 };
     struct opnd s;
 
     if (kind == IR_RMW_NEG || kind == IR_RMW_NOT)
@@ -526,7 +567,7 @@ static void em_cas(struct cg *c, const struct ir_op *op)
 {
     ir_ref expect = R(c, op->c), desired = R(c, op->d);
     int w = op->mem.size, des = HR_S;
-    struct access x;
+    struct access x = { 0 };
     struct opnd e, n;
 
     ra_settle_pcrel(c, op->c);
@@ -577,7 +618,7 @@ static void em_env(struct cg *c, const struct ir_op *op)
 
 void em_mem(struct cg *c, const struct ir_op *op)
 {
-    struct access x;
+    struct access x = { 0 };
 
     switch (op->op) {
     case IR_ld: em_ld(c, op); break;

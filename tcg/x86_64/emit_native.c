@@ -158,7 +158,7 @@ void em_native(struct cg *c, const struct ir_op *op)
     const struct ir_native *n = op->native;
     bool mem = n->rm_kind == IR_NR_MEM, rw = mem && n->mem.write && n->kind == IR_NATIVE_X87;
     struct fields f = { n->reg, n->rm, n->vvvv_kind == IR_NR_NONE ? 0 : n->vvvv, { 0 } };
-    struct access x = { 0 };
+    struct access x = { .spare_t = !(mem && n->mem.write) };
     int in = NOREG, out = NOREG;
     uint8_t *at;
 

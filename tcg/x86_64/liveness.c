@@ -70,11 +70,86 @@ static void freshest_base(struct cg *c, uint32_t i, const ir_ref *slot)
     }
 }
 
+/* ---- groups of memory accesses (cg_priv.h) ---- */
+
+struct open_groups { struct group *g[GROUP_SLOTS]; unsigned next; };
+
+/* The value that an address is made from by adding constants; *disp collects them. False: none that could be shared. */
+static bool root_of_address(struct cg *c, ir_ref *root, int64_t *disp)
+{
+    for (unsigned n = 0; n < 8; n++) {
+        ir_ref v = R(c, *root);
+        const struct ir_op *op = op_of(c, v);
+
+        *root = v;
+        if (op->op == IR_lea && op->w == IR_64 && !op->b) {
+            *disp += op->imm;
+        } else if (op->op == IR_add && op->w == IR_64 && is_const(c, R(c, op->b))) {
+            *disp += op_of(c, R(c, op->b))->imm;
+        } else if (op->op == IR_sub && op->w == IR_64 && is_const(c, R(c, op->b))) {
+            *disp -= op_of(c, R(c, op->b))->imm;
+        } else if (op->op == IR_pcrel) {
+            *disp += op->imm;
+            *root = 0;
+            return true;
+        } else {
+            return op->op != IR_const;
+        }
+        *root = op->a;
+    }
+    return false;
+}
+
+static void group_access(struct cg *c, struct open_groups *open, uint32_t i)
+{
+    const struct ir_op *op = op_of(c, i);
+    const struct ir_mem *m = op->op == IR_native ? &op->native->mem : &op->mem;
+    bool write = op->op == IR_st || op->op == IR_rmw || op->op == IR_cas || (op->op == IR_native ? m->write : m->intent);
+    ir_ref root = op->a, index = op->b ? R(c, op->b) : 0;
+    int64_t disp = op->op == IR_native ? 0 : op->imm, size = 1ll << m->size;
+    struct group *g;
+
+    c->group_of[i] = 0;
+    if (m->regime) {
+        memset(open, 0, sizeof *open);
+        return;
+    }
+    if (!root || size > GROUP_SPAN / 8 || (index && is_const(c, index)) || !root_of_address(c, &root, &disp))
+        return;
+    for (unsigned k = 0; k < GROUP_SLOTS; k++) {
+        int64_t lo, hi;
+
+        g = open->g[k];
+        if (!g || g->root != root || g->index != index || (index && g->scale != m->scale) || (write && !g->write))
+            continue;
+        lo = disp < g->lo ? disp : g->lo;
+        hi = disp + size > g->hi ? disp + size : g->hi;
+        if (hi - lo > GROUP_SPAN || (m->align && m->size && (m->size > g->align || ((disp - g->disp) & (size - 1)))))
+            continue;
+        g->lo = lo;
+        g->hi = hi;
+        g->members++;
+        c->group_of[i] = (uint8_t)(g - c->groups + 1);
+        return;
+    }
+    if (c->n_groups == GROUP_MAX)
+        return;
+    if (!c->groups)
+        c->groups = arena_alloc(c->a, GROUP_MAX * sizeof *c->groups);
+    g = &c->groups[c->n_groups++];
+    *g = (struct group){ .root = root, .index = index, .scale = m->scale, .slot = (uint8_t)open->next, .align = m->align ? m->size : 0,
+        .write = write, .members = 1, .leader = i, .disp = disp, .lo = disp, .hi = disp + size };
+    open->g[open->next] = g;
+    open->next = (open->next + 1) % GROUP_SLOTS;
+    c->group_of[i] = (uint8_t)c->n_groups;
+}
+
 static void forward(struct cg *c)
 {
     ir_ref slot[MAX_SLOTS] = { 0 };
     uint32_t last_get[MAX_SLOTS] = { 0 }, last_put[MAX_SLOTS] = { 0 }, last_barrier = 0;
     ir_ref arch = 0;
+    struct open_groups open = { 0 };
 
     for (uint32_t i = 1; i < c->n; i++) {
         const struct ir_op *op = op_of(c, i);
@@ -123,7 +198,18 @@ static void forward(struct cg *c)
         case IR_putflags:
             arch = R(c, op->a);
             break;
+        case IR_ld: case IR_st: case IR_rmw: case IR_cas:
+            group_access(c, &open, i);
+            break;
+        case IR_probe:
+            c->group_of[i] = 0;
+            break;
+        case IR_native:
+            if (op->native->rm_kind == IR_NR_MEM)
+                group_access(c, &open, i);
+            break;
         case IR_call:
+            memset(&open, 0, sizeof open);
             if (op->helper->effects & IR_EFF_WRITES)
                 memset(slot, 0, sizeof slot);
             if (op->helper->effects & IR_EFF_FLAGS_W)

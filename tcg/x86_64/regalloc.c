@@ -144,7 +144,7 @@ static bool elsewhere(struct cg *c, ir_ref v)
 
 static int stack_slot(struct cg *c)
 {
-    for (unsigned k = 0; k < c->stk_n; k++) {
+    for (unsigned k = STACK_FIRST; k < c->stk_n; k++) {
         ir_ref v = c->stkval[k];
         if (!v || c->v[v].last < c->i || c->v[v].stk != (int)k)
             return (int)k;

@@ -246,6 +246,9 @@ static void make_slow(void)
     i_store(o, 3, st_at(SCR(save_s)), HR_S);
     i_store(o, 3, st_at(SCR(save_t)), HR_T);
     i_store(o, 3, st_at(SCR(save_i)), HR_I);
+    i_alu_rr(o, 2, ALU_XOR, RAX, RAX);
+    for (int k = 0; k < GROUP_SLOTS; k++)
+        i_store(o, 3, am(RSP, 8 + 8 * k), RAX);
     i_load(o, 3, RAX, am(RSP, 0));
     i_store(o, 3, st_at(SCR(call_ra)), RAX);
     i_alu_ri(o, 3, ALU_SUB, RSP, 8);
@@ -364,6 +367,37 @@ uint8_t *thunk_slow(uint32_t desc)
     i_mov_imm(o, HR_I, desc);
     jmp_rx(x86_host.slow_common);
     x86_host.slow[desc & 4095] = (uint32_t)(at - x86_host.cb->rx);
+    return at;
+}
+
+uint8_t *thunk_again(uint32_t desc)
+{
+    unsigned size = desc & TCG_D_SIZE, n = desc & TCG_D_ALIGN ? size : 0;
+    uint8_t *at, *j;
+
+    if (x86_host.again[desc & 4095])
+        return x86_host.cb->rx + x86_host.again[desc & 4095];
+    if (o->p + 192 > x86_host.thunk_limit)
+        return NULL;
+    at = rx_here();
+    for (int k = 0; k < GROUP_SLOTS; k++)
+        i_store_imm(o, 3, am(RSP, 8 + 8 * k), 0);
+    i_store(o, 3, st_at(SCR(save_t)), HR_T);
+    i_mov_rr(o, 2, HR_I, HR_T);
+    i_shift_i(o, 2, SH_SHR, HR_I, 7);
+    i_alu_rm(o, 2, ALU_AND, HR_I, am(HR_CTX, -8));
+    i_alu_rm(o, 3, ALU_XOR, HR_T, (struct amem){ HR_CTX, HR_I, 0, desc & TCG_D_WRITE ? 8 : 0 });
+    if (n)
+        i_shift_i(o, 3, SH_ROR, HR_T, n);
+    i_alu_ri(o, 3, ALU_CMP, HR_T, (4096 - (1 << size)) >> n);
+    j = i_jcc8(o, CC_A);
+    i_load(o, 3, HR_I, (struct amem){ HR_CTX, HR_I, 0, 16 });
+    i_ret(o);
+    fix8(j, o->p);
+    i_load(o, 3, HR_T, st_at(SCR(save_t)));
+    i_mov_imm(o, HR_I, desc);
+    jmp_rx(x86_host.slow_common);
+    x86_host.again[desc & 4095] = (uint32_t)(at - x86_host.cb->rx);
     return at;
 }
 
