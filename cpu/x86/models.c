@@ -287,7 +287,7 @@ static bool item_apply(struct x86_cpu *x, const char *item, GError **err)
 
 bool x86_model_apply(struct x86_cpu *x, const char *text, GError **err)
 {
-    g_auto(GStrv) items = g_strsplit(text && *text ? text : "max", ",", -1);
+    g_auto(GStrv) items = g_strsplit(text ? text : "max", ",", -1);
     const struct x86_model *m = NULL;
 
     for (unsigned i = 0; i < MODELS; i++) {

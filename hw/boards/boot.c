@@ -4,13 +4,18 @@
  */
 #include "hw/boards/boot.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "core/dma.h"
 
 #define GDT_ENTRIES 6
+#define KERNEL_FILE_MAX (1ull << 30)
 #define SEL_CODE 0x10
 #define SEL_DATA 0x18
 #define SEL_TSS  0x20
@@ -80,18 +85,71 @@ uint64_t boot_end(const struct boot_image *b)
     return page_up(end);
 }
 
-bool boot_read_file(const char *what, const char *path, uint8_t **data, size_t *len, GError **err)
+/* An initrd larger than memory cannot be of use; a kernel's file may be, its debug information is not loaded. */
+static uint64_t file_limit(const struct boot_image *b, bool kernel)
 {
-    GError *e = NULL;
-    char *text;
-    if (!g_file_get_contents(path, &text, len, &e)) {
-        const char *reason = strrchr(e->message, ':');          /* GLib says path and reason; we say the path our way */
-        error_set(err, EMU_ERROR_HOST, "cannot read %s '%s': %s", what, path, reason ? reason + 2 : e->message);
-        g_error_free(e);
-        return false;
+    uint64_t ram = 0;
+    for (unsigned i = 0; i < b->machine->n_e820; i++) {
+        ram += b->machine->e820[i].type == E820_RAM ? b->machine->e820[i].size : 0;
     }
-    *data = (uint8_t *)text;
+    return kernel ? MAX(ram, KERNEL_FILE_MAX) : ram;
+}
+
+bool boot_read_file(const struct boot_image *b, const char *what, const char *path, uint8_t **data, size_t *len, GError **err)
+{
+    uint64_t limit = file_limit(b, strcmp(what, "kernel") == 0);
+    uint8_t *buf = NULL;
+    size_t n = 0, room = 0;
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        goto host_error;
+    }
+    if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
+        error_set(err, EMU_ERROR_INVALID, "%s '%s' is a device, not a regular file", what, path);
+        goto fail;
+    }
+    if (S_ISREG(st.st_mode) && (uint64_t)st.st_size > limit) {
+        goto too_large;
+    }
+    room = S_ISREG(st.st_mode) ? (size_t)st.st_size + 1 : 1 << 20;
+    buf = g_malloc(room);
+    for (;;) {
+        ssize_t got = read(fd, buf + n, room - n);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            goto host_error;
+        }
+        n += (size_t)got;
+        if (n > limit) {
+            goto too_large;
+        }
+        if (!got) {
+            break;
+        }
+        if (n == room) {
+            buf = g_realloc(buf, room *= 2);
+        }
+    }
+    close(fd);
+    *data = buf;
+    *len = n;
     return true;
+too_large:
+    error_set(err, EMU_ERROR_INVALID, "%s '%s' is larger than %s (%" PRIu64 " MiB)", what, path,
+              limit == KERNEL_FILE_MAX ? "any kernel" : "the guest's memory", limit >> 20);
+    goto fail;
+host_error:
+    error_set(err, EMU_ERROR_HOST, "cannot read %s '%s': %s", what, path, g_strerror(errno));
+fail:
+    if (fd >= 0) {
+        close(fd);
+    }
+    g_free(buf);
+    return false;
 }
 
 /* --- entry states --- */
@@ -158,9 +216,11 @@ struct boot_image *boot_load(const struct boot_machine *m, GError **err)
     struct boot_image *b = g_new0(struct boot_image, 1);
     uint8_t *data = NULL;
     size_t len = 0;
-    bool ok = boot_read_file("kernel", m->kernel, &data, &len, err);
+    bool ok;
+
     b->machine = m;
     b->blobs = g_array_new(FALSE, FALSE, sizeof(struct boot_blob));
+    ok = boot_read_file(b, "kernel", m->kernel, &data, &len, err);
     if (ok && len == 0) {
         ok = error_set(err, EMU_ERROR_INVALID, "kernel '%s' is empty", m->kernel);
     } else if (ok) {

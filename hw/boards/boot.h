@@ -60,7 +60,8 @@ bool boot_add_high(struct boot_image *b, const char *what, uint64_t floor, uint6
 /* End of the highest blob, rounded up to a page. */
 uint64_t boot_end(const struct boot_image *b);
 bool boot_overlaps(const struct boot_image *b, uint64_t addr, uint64_t size);
-bool boot_read_file(const char *what, const char *path, uint8_t **data, size_t *len, GError **err);
+/* Reads a file or pipe up to what is sensible for this machine. *data: g_free(). */
+bool boot_read_file(const struct boot_image *b, const char *what, const char *path, uint8_t **data, size_t *len, GError **err);
 /* Flat 32-bit protected mode without paging, GDT at gdt_base: code 0x10, data 0x18, TSS 0x20. Adds the GDT. */
 bool boot_enter_prot32(struct boot_image *b, uint64_t gdt_base, uint64_t eip, GError **err);
 /* Long mode on identity page tables of the first 4 GiB (7 pages from tables_base; the last holds the GDT). */

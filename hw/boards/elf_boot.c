@@ -117,7 +117,7 @@ static bool add_initrd(struct boot_image *b, struct module *mod, GError **err)
 {
     uint8_t *data;
     size_t len;
-    if (!boot_read_file("initrd", b->machine->initrd, &data, &len, err)) {
+    if (!boot_read_file(b, "initrd", b->machine->initrd, &data, &len, err)) {
         return false;
     }
     g_autofree char *what = g_strdup_printf("initrd '%s'", b->machine->initrd);

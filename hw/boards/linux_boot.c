@@ -106,7 +106,7 @@ static bool add_initrd(struct kernel *k, struct boot_image *b, GError **err)
     if (!m->initrd) {
         return true;
     }
-    if (!boot_read_file("initrd", m->initrd, &data, &len, err)) {
+    if (!boot_read_file(b, "initrd", m->initrd, &data, &len, err)) {
         return false;
     }
     if (len == 0) {

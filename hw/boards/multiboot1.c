@@ -76,7 +76,7 @@ static bool add_module(struct boot_image *b, const char *text, struct module *mo
     if (!*path) {
         return error_set(err, EMU_ERROR_INVALID, "-initrd: a module without a file name");
     }
-    if (!boot_read_file("module", path, &data, &len, err)) {
+    if (!boot_read_file(b, "module", path, &data, &len, err)) {
         return false;
     }
     uint64_t at = boot_end(b);
