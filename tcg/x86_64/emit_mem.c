@@ -677,17 +677,18 @@ void em_call(struct cg *c, const struct ir_op *op)
     c->lock = 0;
     for (unsigned k = 0; k < h->args && k < 4; k++)
         store_arg(c, st_at(SCR(arg[0]) + 8 * (int)k), R(c, arg[k]));
+    /* what the helper overwrites; the row's flags are wanted when it faults halfway (rep movs) */
     if (h->effects & IR_EFF_WRITES)
         for (unsigned s = 0; s < x86_host.guest->n_slots; s++)
-            if (c->cur[s] && c->v[c->cur[s]].last > c->i)
+            if (c->cur[s] && c->v[c->cur[s]].last + !!(h->effects & IR_EFF_FAULTS) > c->i)
                 ra_unslot(c, c->cur[s]);
     cg_call(c, thunk);
+    if (h->effects & IR_EFF_WRITES)
+        ra_forget_slots(c, ~0u);
     row = cg_add_row(c);
     cg_row(c, row);
     row->host_off = host_off(c, c->o.p);
     fl_clobber(c);
-    if (h->effects & IR_EFF_WRITES)
-        ra_forget_slots(c, ~0u);
     if (h->effects & IR_EFF_FLAGS_W) {
         c->arch = 0;
         c->dyn = 0;

@@ -57,6 +57,7 @@ struct xd_seq {
     struct { uint64_t at; unsigned len; } ignore[4];   /* memory whose contents are not defined */
     unsigned n_ignore;
     bool partial_ok;                   /* an instruction may leave part of its store behind when it faults */
+    bool any_operand;                  /* which of two operands is tried first is the CPU's affair */
     struct xd_state init;
 };
 

@@ -368,11 +368,13 @@ static bool aim(struct making *m, struct x86_insn *i, uint8_t *b, uint64_t *wher
     if (mem->rip_rel) {
         uint32_t disp = (uint32_t)(at - (here(m) + i->len));
         memcpy(b + p.disp, &disp, 4);
+        *where = (here(m) + i->len + (uint64_t)(int64_t)(int32_t)disp) & cut;
         return seg_base(m, mem->seg) == 0;
     }
     if (mem->base < 0 && mem->index < 0) {
         uint32_t disp = (uint32_t)at;
         memcpy(b + p.disp, &disp, 4);
+        *where = ((uint64_t)(int64_t)(int32_t)disp & cut) + seg_base(m, mem->seg);
         return (uint64_t)(int64_t)(int32_t)disp == at || i->addrsize == 4;
     }
     uint64_t junk = i->addrsize == 4 && m->q->mode == X86_CODE64 && chance(m, 50) ? xd_random(&m->rng) << 32 : 0;
@@ -394,6 +396,7 @@ static bool aim(struct making *m, struct x86_insn *i, uint8_t *b, uint64_t *wher
         index = chance(m, 50) ? below(m, 64) : xd_random(&m->rng) & cut;
         want(s, (unsigned)mem->index, index);
     }
+    *where = (at & cut) + seg_base(m, mem->seg);
     want(s, (unsigned)mem->base, ((at - (index << mem->scale) - (uint64_t)mem->disp) & cut) | junk);
     return true;
 }
@@ -457,8 +460,8 @@ static bool implicit(struct making *m, struct x86_insn *i, uint8_t *b, struct se
     if (i->row->marks & X86_ROW_STRING) {
         want(s, X86_RCX, chance(m, 5) ? 0 : below(m, 40));
     }
-    if (is_stack_op(h) && chance(m, 40)) {
-        want(s, X86_RSP, target(m, 64, false, chance(m, 70)) & ~(chance(m, 80) ? 7ull : 0));
+    if (is_stack_op(h) && (h == X86_H_popa || chance(m, 40))) {          /* a popa that faults leaves some registers loaded */
+        want(s, X86_RSP, target(m, 64, false, h == X86_H_popa || chance(m, 70)) & ~(chance(m, 80) ? 7ull : 0));
     }
     if (h == X86_H_leave || h == X86_H_enter) {
         want(s, X86_RBP, target(m, 64, false, chance(m, 80)) & ~7ull);
@@ -623,7 +626,7 @@ static bool try_row(struct making *m, const struct row *r)
         q->len += probe.n * mov_size(m);
         bool ok = aim(m, &i, b, &at, &s);
         q->len = old;
-        if (r->row->need == X86_FEAT_SHA && (at & 15)) {
+        if (r->row->need == X86_FEAT_SHA && ((at & 15) || seg_base(m, i.mem.seg))) {
             return false;                             /* AMD does not mind misaligned ones */
         }
         if (h == X86_H_shd && (i.mem.base == X86_RCX || i.mem.index == X86_RCX)) {
@@ -659,6 +662,7 @@ static bool try_row(struct making *m, const struct row *r)
     if (mem) {
         hide_pointers(m, &i, at);
     }
+    m->q->any_operand |= r->row->handler == X86_H_cmps || r->row->handler == X86_H_movs;
     if (r->row->handler == X86_H_pusha || r->row->handler == X86_H_enter || r->row->handler == X86_H_vec_maskmov ||
         r->row->handler == X86_H_mmx_maskmov) {
         m->q->partial_ok = true;
@@ -734,7 +738,7 @@ void xd_gen_make(struct xd_gen *g, struct xd_seq *q, uint64_t seed, uint8_t *cod
     memset(code, 0xcc, XD_CODE_SIZE);
     q->seed = seed;
     q->n = q->len = q->n_ignore = 0;
-    q->partial_ok = false;
+    q->partial_ok = q->any_operand = false;
     q->mode = g->pick[0]->len && (chance(&m, 20) || !g->pick[1]->len) ? X86_CODE32 : X86_CODE64;
     k = q->mode == X86_CODE64;
     q->start = XD_CODE + (chance(&m, 15) ? XD_PAGE - 1 - below(&m, 60) : below(&m, 64));
