@@ -46,8 +46,9 @@ enum tcg_exit_reason {
 #define TCG_REGIMES 4
 #define TLB_BITS 10                       /* entries; index mask is in memory so that it can grow */
 #define TLB_ENTRIES (1u << TLB_BITS)
-#define CODE_MAP_ENTRIES 1024
-#define JUMP_BITS 12
+#define CODE_MAP_BITS 12
+#define CODE_MAP_ENTRIES (1u << CODE_MAP_BITS)
+#define JUMP_BITS 14
 #define JUMP_ENTRIES (1u << JUMP_BITS)
 
 /*
@@ -68,7 +69,7 @@ struct tcg_jump {                /* jump-table entry */
 };
 
 struct tcg_tlb {
-    /* Code map: [id & 1023] = linear page | id >> 10, for code page number `id`: "this page is that code page, now" */
+    /* Code map: [id % entries] = linear page | id / entries, for code page number `id`: "this page is that code page, now" */
     uint64_t code_map[CODE_MAP_ENTRIES];
     struct {
         struct tcg_jump *jump;   /* this context's jump table */
@@ -86,6 +87,10 @@ struct tcg_tlb {
     } h;
     struct tlb_entry entry[TLB_ENTRIES];  /* r15 points here */
 };
+
+/* Slot of the jump table; linear pages do not count much, aligned targets spread over all of it. The back end computes the same. */
+static inline unsigned jump_index(uint64_t pc) { return (unsigned)(pc ^ pc >> 4) & (JUMP_ENTRIES - 1); }
+static inline uint64_t jump_invalid_pc(unsigned index) { return index == 0; }
 
 static inline uint64_t tlb_invalid_tag(unsigned index) { return ((uint64_t)index << 12) ^ (1u << 12); }
 

@@ -34,8 +34,10 @@
 #define PAGE_TOP_BITS 17                 /* two-level table RAM page -> code_page */
 #define PAGE_LEAF_BITS 11
 #define NO_CODE_ID 0xffffffffu
-#define CODE_IDS (4000u * CODE_MAP_ENTRIES)   /* id / 1024 < 4095: 4095 stands for "empty" in code maps */
-#define ITLB_BITS 8
+#define CODE_IDS (4000u * CODE_MAP_ENTRIES)   /* id / CODE_MAP_ENTRIES < 4095: 4095 stands for "empty" in code maps */
+#define EXECUTED_BITS 14
+#define SHARE_LOSSES 64                  /* clears of a shared struct vcode after which spaces have their own */
+#define ITLB_BITS 10
 #define L2_SETS 1024
 #define L2_WAYS 4
 
@@ -44,6 +46,8 @@ struct accel_cpu;
 struct verify;
 
 /* ---- regions (code.c) ---- */
+
+#define JUMP_MANY 0xffffffffu
 
 struct code_exit {
     struct tcg_code_exit c;
@@ -61,6 +65,7 @@ struct code_region {
     uint16_t offset, end;                /* bytes covered, from the page's start; end > 4096 if it crosses */
     bool crosses, no_chain;
     _Atomic bool dead;
+    _Atomic uint32_t jump_slot;          /* 1 + the slot of jump tables it was put in; JUMP_MANY: several */
     uint8_t gen;
     uint8_t *rx;                         /* NULL: interpreted */
     uint32_t size;
@@ -129,7 +134,10 @@ struct vctx {
     struct tcg_tlb t;                    /* t.h.reserved: struct accel_cpu * */
     uint64_t filled[TLB_ENTRIES / 64];
     uint64_t mapped[CODE_MAP_ENTRIES / 64];
+    uint64_t filled_global[TLB_ENTRIES / 64];          /* those of them that a flush of one address space leaves alone */
+    uint64_t mapped_global[CODE_MAP_ENTRIES / 64];
     bool made;                           /* entries have been initialised once */
+    bool stale_all;                      /* with t.h.stale: global entries go too */
     struct vspace *space;
 } __attribute__((aligned(64)));
 
@@ -138,15 +146,22 @@ struct itlb_entry {
     uint64_t page;                       /* RAM page number */
     uint8_t *host;
     struct ram_block *block;
+    bool global;
 };
 
-/* What instruction fetches of one (address space, regime) know. */
+/*
+ * What instruction fetches of one (address space, regime) know. While a regime runs code from global pages only (a kernel), all
+ * spaces share one and flushes of a single space leave it alone; what is not global makes it `local`, and then it goes with the space.
+ */
 struct vcode {
     struct tcg_jump jump[JUMP_ENTRIES];
     uint64_t filled[JUMP_ENTRIES / 64];
     struct itlb_entry itlb[1 << ITLB_BITS];
-    uint64_t executed[16];               /* linear pages fetched from since the last clear, hashed: INVLPG of others is cheap */
+    uint64_t executed[1 << (EXECUTED_BITS - 6)];       /* linear pages fetched from, hashed: INVLPG of others is cheap */
     uint32_t mode;
+    const struct vspace *space;          /* shared: the space that is in force */
+    bool local;                          /* holds what is not global */
+    bool stale_all;                      /* with `stale`: `executed` is cleared as well (code maps hold nothing of before) */
     uint32_t misfits;                    /* picks under another mode since the last fit */
     bool made, stale;
 } __attribute__((aligned(64)));
@@ -173,6 +188,7 @@ struct l2_entry {
 struct vtables {
     struct vctx ctx[TCG_SPACES][TCG_REGIMES];
     struct vcode code[TCG_SPACES][TCG_REGIMES];
+    struct vcode shared[TCG_REGIMES];
     struct l2_entry l2[L2_SETS][L2_WAYS];
     struct tcg_jump miss[JUMP_ENTRIES];  /* never hits */
     uint64_t large2m[64], large1g[8];    /* hashed: 4 KiB pieces of large pages were filled there */
@@ -204,6 +220,7 @@ struct accel_cpu {
     struct vspace spaces[TCG_SPACES];
     struct vtables *tab;
     uint64_t clock;                      /* for stamps */
+    uint32_t share_losses[TCG_REGIMES];  /* shared tables cleared for what was not global in them */
     uint32_t next_id, global_id;
     uint8_t l2_victim;
 
@@ -270,7 +287,7 @@ void *tcg_lookup(void *state, uint64_t pc);
 void *tcg_link(void *state, uint64_t ra);
 struct code_exit *code_exit_find(const struct code_region *r, uint64_t ra);
 /* The guard of cross-page exits to `linear`'s page will hold from now on. */
-void code_map_fill(struct accel_cpu *ac, uint64_t linear, uint32_t id);
+void code_map_fill(struct accel_cpu *ac, uint64_t linear, uint32_t id, bool global);
 
 /* code.c: all but code_init need the translation lock */
 bool code_init(struct tcg_accel *ta, GError **err);

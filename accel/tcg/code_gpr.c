@@ -69,7 +69,7 @@ struct code_region *code_find(struct accel_cpu *ac, const struct itlb_entry *it,
 }
 
 /* The region at linear `pc` if it can be had without translating; env.pcbase is set for it. */
-static struct code_region *find_at(struct accel_cpu *ac, uint64_t pc)
+static struct code_region *find_at(struct accel_cpu *ac, uint64_t pc, bool *global)
 {
     struct mmu_fault fault;
     struct itlb_entry *it = itlb_get(ac, pc, &fault);
@@ -78,6 +78,7 @@ static struct code_region *find_at(struct accel_cpu *ac, uint64_t pc)
     if (!it) {
         return NULL;
     }
+    *global = it->global;
     if (ac->key.salted) {
         ac->env->pc = pc;
         ac->front->key(ac->state, &ac->key);
@@ -94,25 +95,30 @@ void *tcg_lookup(void *state, uint64_t pc)
     struct accel_cpu *ac = accel_of_state(state);
     struct tcg_jump *j;
     struct code_region *r;
+    bool global;
 
     ac->st.jump_misses++;
-    if (atomic_load_explicit(&ac->env->kick, memory_order_relaxed) || !(r = find_at(ac, pc))) {
+    if (atomic_load_explicit(&ac->env->kick, memory_order_relaxed) || !(r = find_at(ac, pc, &global))) {
         ac->env->pc = pc;
         ac->scratch->exit_reason = TCG_EXIT_LOOKUP;
         return NULL;
     }
     if (ac->own_jt && !r->crosses && !r->no_chain) {
-        unsigned i = pc & (JUMP_ENTRIES - 1);
+        unsigned i = jump_index(pc);
+        uint32_t slot = 0;
 
+        if (!atomic_compare_exchange_strong(&r->jump_slot, &slot, i + 1) && slot != i + 1) {
+            atomic_store(&r->jump_slot, JUMP_MANY);
+        }
+        ac->code->filled[i >> 6] |= 1ull << (i & 63);
         j = &ac->code->jump[i];
-        __atomic_store_n(&j->pc, (uint64_t)i ^ 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&j->pc, jump_invalid_pc(i), __ATOMIC_RELAXED);
         __atomic_store_n(&j->code, r->rx, __ATOMIC_RELAXED);
         __atomic_store_n(&j->pc, pc, __ATOMIC_SEQ_CST);
-        ac->code->filled[i >> 6] |= 1ull << (i & 63);
         ac->st.jump_fills++;
         /* Who kills the region marks it and then looks at the tables: one of the two sees the other. */
         if (atomic_load(&r->dead)) {
-            __atomic_store_n(&j->pc, (uint64_t)i ^ 1, __ATOMIC_RELAXED);
+            __atomic_store_n(&j->pc, jump_invalid_pc(i), __ATOMIC_RELAXED);
         }
     }
     return r->rx;
@@ -130,12 +136,19 @@ struct code_exit *code_exit_find(const struct code_region *r, uint64_t ra)
     return NULL;
 }
 
-void code_map_fill(struct accel_cpu *ac, uint64_t linear, uint32_t id)
+void code_map_fill(struct accel_cpu *ac, uint64_t linear, uint32_t id, bool global)
 {
     unsigned slot = id % CODE_MAP_ENTRIES;
+    uint64_t bit = 1ull << (slot & 63);
 
     ac->ctx->t.code_map[slot] = (linear & PAGE_MASK) | id / CODE_MAP_ENTRIES;
-    ac->ctx->mapped[slot >> 6] |= 1ull << (slot & 63);
+    ac->ctx->mapped[slot >> 6] |= bit;
+    /* Pages that only a private struct vcode knows of are not found again by INVLPG after it was cleared. */
+    if (global && ac->share_losses[ac->key.code_regime] < SHARE_LOSSES) {
+        ac->ctx->mapped_global[slot >> 6] |= bit;
+    } else {
+        ac->ctx->mapped_global[slot >> 6] &= ~bit;
+    }
 }
 
 /*
@@ -149,6 +162,7 @@ void *tcg_link(void *state, uint64_t ra)
     struct code_exit *e = from ? code_exit_find(from, ra) : NULL;
     struct code_page *cp;
     uint64_t target, pcbase = ac->env->pcbase;
+    bool global;
 
     if (!e || atomic_load_explicit(&ac->env->kick, memory_order_relaxed)) {
         return NULL;
@@ -156,14 +170,14 @@ void *tcg_link(void *state, uint64_t ra)
     target = pcbase + (uint64_t)(int64_t)e->off;
     target = e->wrap32 ? (uint32_t)target : target;
     to = atomic_load_explicit(&e->to, memory_order_acquire);
-    r = find_at(ac, target);
+    r = find_at(ac, target, &global);
     if (!r) {
         return NULL;
     }
     if (to == r) {
         ac->st.guard_misses++;
         if (e->c.cross && (cp = code_page_find(ac->ta, r->page)) && cp->id != NO_CODE_ID) {
-            code_map_fill(ac, target, cp->id);
+            code_map_fill(ac, target, cp->id, global);
         }
         return r->rx;
     }

@@ -231,6 +231,7 @@ void *tcg_link_full(void *state, uint64_t ra)
     struct tcg_accel *ta = ac->ta;
     struct code_region *from = code_by_host(ta, ra), *to = NULL;
     struct code_exit *e = from ? code_exit_find(from, ra) : NULL;
+    struct mmu_fault fault;
     uint64_t target;
 
     g_assert(e);
@@ -253,7 +254,9 @@ void *tcg_link_full(void *state, uint64_t ra)
                 struct code_page *cp = code_page_find(ta, to->page);
 
                 if (cp->id != NO_CODE_ID) {
-                    code_map_fill(ac, target, cp->id);
+                    struct itlb_entry *it = itlb_get(ac, target, &fault);
+
+                    code_map_fill(ac, target, cp->id, it && it->global);
                 }
             }
         }

@@ -35,7 +35,7 @@ void x86_patch(struct tcg_codebuf *cb, uint8_t *rx, const struct tcg_code_exit *
         return;
     }
     /* A vCPU may stand between guard and jump: the page that a guard proves must never change once it has been armed. */
-    if (page_id >> 10 >= GUARD_OFF)
+    if (page_id >> CODE_MAP_BITS >= GUARD_OFF)
         return;
     if (get32(rw + e->id_off) == ~0u)
         put32(rw + e->id_off, page_id);
@@ -43,7 +43,7 @@ void x86_patch(struct tcg_codebuf *cb, uint8_t *rx, const struct tcg_code_exit *
         return;
     put32(rel - GUARD_REL + GUARD_DISP, (uint32_t)(GUARD_MAP + 8 * (int)(page_id & (CODE_MAP_ENTRIES - 1))));
     put32(rel, d);
-    put32(imm, (get32(imm) & ~GUARD_OFF) | page_id >> 10);
+    put32(imm, (get32(imm) & ~GUARD_OFF) | page_id >> CODE_MAP_BITS);
 }
 
 /* The last bytes of a region leave with its entry's address: its first instruction becomes a jump there. */

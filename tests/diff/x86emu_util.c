@@ -688,7 +688,7 @@ bool xd_emu_init(const char **why)
     emu.tlb = memset(aligned_alloc(64, (sizeof(struct tcg_tlb) + 63) & ~63ull), 0, sizeof(struct tcg_tlb));
     emu.miss = aligned_alloc(64, JUMP_ENTRIES * sizeof(struct tcg_jump));
     for (unsigned i = 0; i < JUMP_ENTRIES; i++) {
-        emu.miss[i] = (struct tcg_jump){ .pc = i ^ 1 };
+        emu.miss[i] = (struct tcg_jump){ .pc = jump_invalid_pc(i) };
     }
     for (unsigned i = 0; i < CODE_MAP_ENTRIES; i++) {
         emu.tlb->code_map[i] = 0xfff;

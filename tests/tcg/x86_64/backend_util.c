@@ -198,7 +198,7 @@ uint32_t bt_run(struct randir_state *s)
         atomic_store_explicit(&tlb.entry[i].write, tlb_invalid_tag(i), memory_order_relaxed);
     }
     for (unsigned i = 0; i < JUMP_ENTRIES; i++)
-        jumps[i].pc = i ^ 1;
+        jumps[i].pc = jump_invalid_pc(i);
     s->env.ctx = &tlb;
     s->env.jt = jumps;
     tcg_backend_x86_64.enter(s, bt.code.rx);

@@ -105,7 +105,7 @@ Test(exits, displacement_never_crosses_a_line)
 
 Test(exits, cross_page_guard)
 {
-    enum { ID = 5 << 10 | 77, OTHER = 6 << 10 | 77 };
+    enum { ID = 5 << CODE_MAP_BITS | 77, OTHER = 6 << CODE_MAP_BITS | 77 };
     struct tcg_code_exit e1[4], e2[4];
     struct tcg_code second = counter(100, to(0x80), e2), first = counter(1, to(0x2040), e1);
     struct ir ir_first = ir;
