@@ -194,7 +194,7 @@ static bool hosts_own(const struct xd_result *a, const struct xd_result *b)
 /* A near return or jump to a non-canonical address: the host's #GP is the branch's, ours the target's (the branch has been done). */
 static bool went_astray(const struct xd_result *a, const struct xd_result *b)
 {
-    return a->vector == 13 && b->vector == 13 && (uint64_t)((int64_t)(b->s.rip << 16) >> 16) != b->s.rip;
+    return a->vector == 13 && (b->vector == 13 || b->vector == 1) && (uint64_t)((int64_t)(b->s.rip << 16) >> 16) != b->s.rip;
 }
 
 static void compare(const struct xd_seq *q, const struct xd_result *a, const struct xd_result *b, enum xd_engine e, GString *out)
