@@ -680,7 +680,7 @@ void em_call(struct cg *c, const struct ir_op *op)
     /* what the helper overwrites; the row's flags are wanted when it faults halfway (rep movs) */
     if (h->effects & IR_EFF_WRITES)
         for (unsigned s = 0; s < x86_host.guest->n_slots; s++)
-            if (c->cur[s] && c->v[c->cur[s]].last + !!(h->effects & IR_EFF_FAULTS) > c->i)
+            if (c->cur[s] && c->v[c->cur[s]].last >= c->i)
                 ra_unslot(c, c->cur[s]);
     cg_call(c, thunk);
     if (h->effects & IR_EFF_WRITES)
