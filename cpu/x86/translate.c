@@ -529,6 +529,19 @@ static bool translate_one(struct x86_tr *t, struct x86_insn *i, bool first)
     return true;
 }
 
+/*
+ * The region has the instructions it was to have. It goes on all the same between the maker of flags and their reader: across regions
+ * flags go through memory, dearly. Not beyond the bytes that the caller counts on.
+ */
+static bool full_up(const struct x86_tr *t)
+{
+    enum x86_code_mode code = t->code64 ? X86_CODE64 : t->code32 ? X86_CODE32 : X86_CODE16;
+    struct x86_insn i;
+
+    return t->src->max_insns == 1 || !t->flags || t->off + X86_INSN_MAX > t->src->offset + t->src->max_insns * X86_INSN_MAX ||
+           x86_decode(&i, t->src->bytes + t->off, PAGE_SIZE - t->off, code) <= 0 || !i.row->fl_read;
+}
+
 void x86_translate(struct ir *ir, struct tcg_source *src)
 {
     struct x86_insn insn;
@@ -546,11 +559,11 @@ void x86_translate(struct ir *ir, struct tcg_source *src)
         return;
     }
     for (unsigned n = 0; ; n++) {
-        if (n && (t.off >= PAGE_SIZE || src->crosses || n >= src->max_insns || !ir_has_room(ir)) && !t.sti_shadow) {
+        if (n && (t.off >= PAGE_SIZE || src->crosses || !ir_has_room(ir) || (n >= src->max_insns && full_up(&t))) && !t.sti_shadow) {
             tr_goto(&t, t.off);
             break;
         }
-        if (n && (t.off >= PAGE_SIZE || src->crosses || n >= src->max_insns)) {
+        if (n && (t.off >= PAGE_SIZE || src->crosses || n >= src->max_insns) && t.sti_shadow) {
             shadow_alone(&t);
             break;
         }
