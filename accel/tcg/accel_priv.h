@@ -64,6 +64,7 @@ struct code_region {
     uint32_t mode, salt;
     uint16_t offset, end;                /* bytes covered, from the page's start; end > 4096 if it crosses */
     bool crosses, no_chain;
+    bool proves;                         /* crosses, and looks at the code map for its second page by itself: others may jump to it */
     _Atomic bool dead;
     _Atomic uint32_t jump_slot;          /* 1 + the slot of jump tables it was put in; JUMP_MANY: several */
     uint8_t gen;
@@ -259,6 +260,12 @@ static inline struct accel_cpu *accel_of_state(void *state)
     return (struct accel_cpu *)((struct tcg_env *)state)->ctx->h.reserved;
 }
 
+/* Exits and jump tables may lead to the region. */
+static inline bool region_chains(const struct code_region *r)
+{
+    return !r->no_chain && (!r->crosses || r->proves);
+}
+
 static inline uint64_t line_mask(unsigned from, unsigned to /* exclusive, offsets in the page */)
 {
     unsigned a = from >> 6, b = (to - 1) >> 6;
@@ -286,6 +293,8 @@ static inline unsigned code_hash(uint64_t page, unsigned offset, uint32_t mode, 
 void *tcg_lookup(void *state, uint64_t pc);
 void *tcg_link(void *state, uint64_t ra);
 struct code_exit *code_exit_find(const struct code_region *r, uint64_t ra);
+/* Before a region that proves its second page is entered: the page at linear `next`, known as `it`, is that page. */
+void code_prove(struct accel_cpu *ac, const struct code_region *r, uint64_t next, const struct itlb_entry *it);
 /* The guard of cross-page exits to `linear`'s page will hold from now on. */
 void code_map_fill(struct accel_cpu *ac, uint64_t linear, uint32_t id, bool global);
 

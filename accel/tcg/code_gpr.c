@@ -39,6 +39,13 @@ struct code_region *code_by_host(const struct tcg_accel *ta, uint64_t host_pc)
     return g->regions[i];
 }
 
+void code_prove(struct accel_cpu *ac, const struct code_region *r, uint64_t next, const struct itlb_entry *it)
+{
+    if (r->proves) {
+        code_map_fill(ac, next, code_page_find(ac->ta, r->page2)->id, it->global);
+    }
+}
+
 struct code_region *code_find(struct accel_cpu *ac, const struct itlb_entry *it, uint64_t pc, uint32_t salt)
 {
     struct tcg_accel *ta = ac->ta;
@@ -62,6 +69,7 @@ struct code_region *code_find(struct accel_cpu *ac, const struct itlb_entry *it,
             return NULL;          /* the full path finds out what is wrong with the second page */
         }
         if (it->page == r->page2) {
+            code_prove(ac, r, pc + PAGE_SIZE, it);
             return r;
         }
     }
@@ -103,7 +111,7 @@ void *tcg_lookup(void *state, uint64_t pc)
         ac->scratch->exit_reason = TCG_EXIT_LOOKUP;
         return NULL;
     }
-    if (ac->own_jt && !r->crosses && !r->no_chain) {
+    if (ac->own_jt && region_chains(r)) {
         unsigned i = jump_index(pc);
         uint32_t slot = 0;
 
@@ -182,7 +190,7 @@ void *tcg_link(void *state, uint64_t ra)
         return r->rx;
     }
     /* Patching is the full path's work; what can never be patched goes on from here. */
-    if (to || r->crosses || r->no_chain || from->no_chain || atomic_load(&from->dead)) {
+    if (to || !region_chains(r) || from->no_chain || atomic_load(&from->dead)) {
         return r->rx;
     }
     ac->env->pcbase = pcbase;

@@ -139,7 +139,7 @@ static enum find_result translate(struct accel_cpu *ac, struct itlb_entry it, ui
     unsigned reach = MIN(src.offset + src.max_insns * MAX_INSN_BYTES, PAGE_SIZE);
     struct tcg_code code = { 0 };
     struct code_region *r = NULL;
-    struct itlb_entry *next;
+    struct itlb_entry *next = NULL;
     struct ir *ir;
 
     announce(ta, cp, line_mask(src.offset, reach));
@@ -159,6 +159,7 @@ static enum find_result translate(struct accel_cpu *ac, struct itlb_entry it, ui
         ir = make_ir(ac, &src, keep ? &ta->gens[ta->gen].arena : &ta->scratch);
     }
     ir->no_chain |= !ta->chain || ta->verify || log_on(LOG_NOCHAIN | LOG_EXEC | LOG_CPU);
+    ir->second_page = src.crosses && cp2 && cp2->id != NO_CODE_ID ? cp2->id + 1 : 0;
     if (!compile(ta, ir, &ta->scratch, &code)) {
         announced(cp, before, NULL, 0, 0);
         if (cp2) {
@@ -174,11 +175,15 @@ static enum find_result translate(struct accel_cpu *ac, struct itlb_entry it, ui
     r->end = (uint16_t)(src.offset + MAX(ir->guest_bytes, 1));
     r->crosses = src.crosses && cp2;
     r->page2 = r->crosses ? cp2->page : 0;
+    r->proves = r->crosses && ir->second_page;
     announced(cp, before, r, r->offset, MIN(r->end, PAGE_SIZE));
     if (cp2) {
         announced(cp2, before2, r->crosses ? r : NULL, 0, r->crosses ? r->end - PAGE_SIZE : 1);
     }
     code_add(ta, r, cp, r->crosses ? cp2 : NULL);
+    if (r->crosses) {
+        code_prove(ac, r, src.pcbase + PAGE_SIZE, next);
+    }
     if (log_on(LOG_OUT_ASM) && ta->backend) {
         trace_host_code(&code);
     }
@@ -247,7 +252,7 @@ void *tcg_link_full(void *state, uint64_t ra)
     /* A fault is raised by the run loop, which finds it again with nothing of this region on the stack. */
     if (code_get(ac, &to, false) == FIND_OK) {
         g_mutex_lock(&ta->lock);
-        if (!to->crosses && !to->no_chain && !from->no_chain && !atomic_load(&to->dead) && !atomic_load(&from->dead) &&
+        if (region_chains(to) && !from->no_chain && !atomic_load(&to->dead) && !atomic_load(&from->dead) &&
             !atomic_load(&e->to) && from->mode == to->mode && to->rx) {
             code_link(ta, e, to);
             if (e->c.cross) {

@@ -2,6 +2,7 @@
  * IR to x86-64 code: the driver. Analysis, one forward pass that allocates and encodes, then what lies out of line.
  */
 #include "tcg/x86_64/cg_priv.h"
+#include "tcg/x86_64/patch_priv.h"
 
 #include <glib.h>
 
@@ -91,16 +92,28 @@ static void em_op(struct cg *c, const struct ir_op *op)
     }
 }
 
+/* The page behind is still the one that was translated, or look the region up again. Returns the rel32 to fix. */
+static uint8_t *prove_second_page(struct cg *c, uint32_t id)
+{
+    i_load(&c->o, 3, HR_S, st_at(ENV(pcbase)));
+    i_alu_ri(&c->o, 3, ALU_ADD, HR_S, (int32_t)(4096 | id >> CODE_MAP_BITS));
+    i_alu_rm(&c->o, 3, ALU_CMP, HR_S, am(HR_CTX, GUARD_MAP + 8 * (int)(id & (CODE_MAP_ENTRIES - 1))));
+    return i_jcc(&c->o, CC_NZ);
+}
+
 bool x86_compile(struct tcg_codebuf *cb, struct ir *ir, struct arena *a, struct tcg_code *out)
 {
     struct cg c;
     size_t at = codebuf_reserve(cb, 16384);
+    uint8_t *unproved = NULL;
     uint32_t hot, insns;
 
     if (at == SIZE_MAX)
         return false;
     begin(&c, cb, at, ir, a);
     cg_analyse(&c);
+    if (ir->second_page)
+        unproved = prove_second_page(&c, ir->second_page - 1);
     for (c.i = 1; c.i < c.n && !c.failed; c.i++) {
         if (c.fold && c.i > c.fold_at)
             c.fold = 0;
@@ -120,6 +133,8 @@ bool x86_compile(struct tcg_codebuf *cb, struct ir *ir, struct arena *a, struct 
     if (c.failed || c.o.p + 64 > c.limit)
         return false;
     /* for kill: see patch.c */
+    if (unproved)
+        fix32(unproved, c.o.p);
     cg_call(&c, x86_host.exit_data);
     e32(&c.o, c.n > 1 && op_of(&c, 1)->op == IR_insn ? (uint32_t)op_of(&c, 1)->imm : 0);
     e8(&c.o, TCG_EXIT_LOOKUP);
