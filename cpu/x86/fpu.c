@@ -2,6 +2,7 @@
  * State images: FXSAVE, FXRSTOR, XSAVE and its variants, and FNINIT. Spec: Intel SDM vol. 1 chapters 10.5 and 13.
  *
  * While a helper runs with IR_EFF_VEC, x87/MMX state is in state.fx (an FXSAVE64 image), vectors in state.vec, MXCSR in state.mxcsr.
+ * Instruction and data pointers and the last opcode are not kept: images have zeros there, in all forms alike (rex_w).
  * An image is put together in a buffer and copied to the guest in one go; a fault leaves guest memory and state as they were
  * up to the faulting page.
  */
@@ -85,21 +86,18 @@ static void need_aligned(struct x86_state *s, uint64_t va, unsigned mask)
 
 /* --- parts of the legacy area --- */
 
-static void x87_to_image(const struct x86_state *s, uint8_t *img, bool rex_w)
+static void x87_to_image(const struct x86_state *s, uint8_t *img)
 {
-    memcpy(img, s->fx, 24);
-    if (!rex_w) {
-        /* 32-bit form: selectors are deprecated and read as 0 (CPUID 7 EBX[13]) */
-        memset(img + 12, 0, 4);
-        memset(img + 20, 0, 4);
-    }
+    memcpy(img, s->fx, 6);
+    /* last opcode and pointers: the state has the host's own, which are none of the guest's business */
+    memset(img + 6, 0, 18);
     memcpy(img + 32, s->fx + 32, 128);
 }
 
-static void x87_from_image(struct x86_state *s, const uint8_t *img, bool rex_w)
+static void x87_from_image(struct x86_state *s, const uint8_t *img)
 {
-    memcpy(s->fx, img, 24);
-    s->fx[5] = 0;
+    memcpy(s->fx, img, 5);
+    memset(s->fx + 5, 0, 19);
     /* reserved bits of FCW are not kept; ES and B follow from the errors and their masks */
     s->fx[0] = (s->fx[0] & 0x3f) | 0x40;
     s->fx[1] &= 0x1f;
@@ -108,10 +106,6 @@ static void x87_from_image(struct x86_state *s, const uint8_t *img, bool rex_w)
     if (s->fx[2] & ~s->fx[0] & 0x3f) {
         s->fx[2] |= 0x80;
         s->fx[3] |= 0x80;
-    }
-    if (!rex_w) {
-        memset(s->fx + 12, 0, 4);
-        memset(s->fx + 20, 0, 4);
     }
     for (unsigned i = 0; i < 8; i++) {
         memcpy(s->fx + 32 + 16 * i, img + 32 + 16 * i, 10);
@@ -179,10 +173,10 @@ uint64_t x86_do_fxsave(struct x86_state *s, uint64_t va, uint64_t rex_w, uint64_
     uint8_t img[FX_USED];
     bool sse = s->cr4 & CR4_OSFXSR;
 
-    (void)c, (void)d;
+    (void)rex_w, (void)c, (void)d;
     need_aligned(s, va, 15);
     memset(img, 0, sizeof(img));
-    x87_to_image(s, img, rex_w);
+    x87_to_image(s, img);
     mxcsr_to_image(s, img);
     if (sse) {
         sse_to_image(s, img);
@@ -196,11 +190,11 @@ uint64_t x86_do_fxrstor(struct x86_state *s, uint64_t va, uint64_t rex_w, uint64
     uint8_t img[FX_SIZE];
     uint32_t mxcsr;
 
-    (void)c, (void)d;
+    (void)rex_w, (void)c, (void)d;
     need_aligned(s, va, 15);
     copy_in(s, va, img, FX_SIZE);
     mxcsr = image_mxcsr(s, img);
-    x87_from_image(s, img, rex_w);
+    x87_from_image(s, img);
     if (s->cr4 & CR4_OSFXSR) {
         s->mxcsr = mxcsr;
         sse_from_image(s, img);
@@ -228,12 +222,12 @@ static uint64_t in_use(const struct x86_state *s)
     return r;
 }
 
-static void save_components(struct x86_state *s, uint64_t va, uint64_t which, bool mxcsr, bool rex_w)
+static void save_components(struct x86_state *s, uint64_t va, uint64_t which, bool mxcsr)
 {
     uint8_t img[FX_USED];
 
     memset(img, 0, sizeof(img));
-    x87_to_image(s, img, rex_w);
+    x87_to_image(s, img);
     mxcsr_to_image(s, img);
     sse_to_image(s, img);
     if ((which & XF_X87) && mxcsr && (which & XF_SSE)) {
@@ -252,7 +246,7 @@ static void save_components(struct x86_state *s, uint64_t va, uint64_t which, bo
     }
 }
 
-static uint64_t xsave(struct x86_state *s, uint64_t va, uint64_t mask, bool rex_w, bool opt)
+static uint64_t xsave(struct x86_state *s, uint64_t va, uint64_t mask, bool opt)
 {
     uint64_t rfbm = mask & s->xcr0, old, now, used = in_use(s);
     uint8_t b[8];
@@ -262,7 +256,7 @@ static uint64_t xsave(struct x86_state *s, uint64_t va, uint64_t mask, bool rex_
     copy_in(s, va + FX_SIZE, b, 8);
     memcpy(&old, b, 8);
     now = (old & ~rfbm) | (used & rfbm);
-    save_components(s, va, opt ? rfbm & used : rfbm, rfbm & XF_SSE, rex_w);
+    save_components(s, va, opt ? rfbm & used : rfbm, rfbm & XF_SSE);
     memcpy(b, &now, 8);
     copy_out(s, va + FX_SIZE, b, 8);
     return 0;
@@ -270,14 +264,14 @@ static uint64_t xsave(struct x86_state *s, uint64_t va, uint64_t mask, bool rex_
 
 uint64_t x86_do_xsave(struct x86_state *s, uint64_t va, uint64_t mask, uint64_t rex_w, uint64_t d)
 {
-    (void)d;
-    return xsave(s, va, mask, rex_w, false);
+    (void)rex_w, (void)d;
+    return xsave(s, va, mask, false);
 }
 
 uint64_t x86_do_xsaveopt(struct x86_state *s, uint64_t va, uint64_t mask, uint64_t rex_w, uint64_t d)
 {
-    (void)d;
-    return xsave(s, va, mask, rex_w, true);
+    (void)rex_w, (void)d;
+    return xsave(s, va, mask, true);
 }
 
 uint64_t x86_do_xsavec(struct x86_state *s, uint64_t va, uint64_t mask, uint64_t rex_w, uint64_t d)
@@ -285,10 +279,10 @@ uint64_t x86_do_xsavec(struct x86_state *s, uint64_t va, uint64_t mask, uint64_t
     uint64_t rfbm = mask & s->xcr0, used = in_use(s), bv[2];
     uint8_t b[16];
 
-    (void)d;
+    (void)rex_w, (void)d;
     need_aligned(s, va, 63);
     used |= s->mxcsr != 0x1f80 ? XF_SSE : 0;      /* XSAVEC counts MXCSR to component 1 (SDM vol. 1, 13.10) */
-    save_components(s, va, rfbm & used, rfbm & used & XF_SSE, rex_w);
+    save_components(s, va, rfbm & used, rfbm & used & XF_SSE);
     bv[0] = rfbm & used;
     bv[1] = rfbm | 1ull << 63;
     memcpy(b, bv, 16);
@@ -303,7 +297,7 @@ uint64_t x86_do_xrstor(struct x86_state *s, uint64_t va, uint64_t mask, uint64_t
     uint32_t mxcsr = s->mxcsr;
     bool compact;
 
-    (void)d;
+    (void)rex_w, (void)d;
     need_aligned(s, va, 63);
     copy_in(s, va, img, sizeof(img));
     memcpy(&bv, img + FX_SIZE, 8);
@@ -322,7 +316,7 @@ uint64_t x86_do_xrstor(struct x86_state *s, uint64_t va, uint64_t mask, uint64_t
     }
     if (rfbm & XF_X87) {
         if (bv & XF_X87) {
-            x87_from_image(s, img, rex_w);
+            x87_from_image(s, img);
         } else {
             x87_init(s);
         }
