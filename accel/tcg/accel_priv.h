@@ -122,7 +122,7 @@ struct tcg_accel {
     GPtrArray *cpus;                     /* struct accel_cpu *; machine lock to change */
 
     struct {
-        uint64_t regions, insns, guest_bytes, code_bytes, hot_bytes, host_insns, ticks, exits, crossing;
+        uint64_t regions, insns, guest_bytes, code_bytes, hot_bytes, host_insns, ticks, exits, crossing, hopeless;
         uint64_t killed, invalidations, links, unlinks, handshakes, reclaims, code_pages;
     } st;                                /* translation lock */
 };

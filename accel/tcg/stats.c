@@ -57,6 +57,7 @@ static void translation(struct tcg_accel *ta, GString *out)
     g_string_append(out, "translation\n");
     line(out, "regions", ta->st.regions);
     line(out, "  with a crossing instruction", ta->st.crossing);
+    line(out, "could not be compiled", ta->st.hopeless);
     line(out, "code pages", ta->st.code_pages);
     line_f(out, "guest instructions per region", ratio(ta->st.insns, ta->st.regions), "");
     line_f(out, "guest bytes per region", ratio(ta->st.guest_bytes, ta->st.regions), "");

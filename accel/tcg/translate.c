@@ -13,6 +13,7 @@
 #include "base/log.h"
 
 #define MAX_INSN_BYTES 16
+#define COMPILE_ROOM 32768               /* more than any region: a generation with as much left is not full */
 
 static uint64_t ticks(void)
 {
@@ -48,16 +49,25 @@ static void announced(struct code_page *cp, uint64_t before, const struct code_r
     }
 }
 
-/* Host code for the IR; a new generation if this one is full. False: no room without reclaiming. */
-static bool compile(struct tcg_accel *ta, struct ir *ir, struct arena *a, struct tcg_code *code)
+/*
+ * Host code for the IR; a new generation if this one is full. FIND_NO_ROOM: not without reclaiming. FIND_ONE: room is not what is missing (no
+ * thunk fits any more, an operation the back end has not): its instructions are interpreted one by one.
+ */
+static enum find_result compile(struct tcg_accel *ta, struct ir *ir, struct arena *a, struct tcg_code *code)
 {
     if (atomic_load(&ta->gens[ta->gen].n) >= (ta->backend ? ta->gen_size / 16 : 16384)) {
-        return code_gen_next(ta) && compile(ta, ir, a, code);
+        return code_gen_next(ta) ? compile(ta, ir, a, code) : FIND_NO_ROOM;
     }
-    if (!ta->backend) {
-        return true;
+    if (!ta->backend || ta->backend->compile(&ta->cb, ir, a, code)) {
+        return FIND_OK;
     }
-    return ta->backend->compile(&ta->cb, ir, a, code) || (code_gen_next(ta) && ta->backend->compile(&ta->cb, ir, a, code));
+    if (codebuf_reserve(&ta->cb, COMPILE_ROOM) != SIZE_MAX) {
+        if (!ta->st.hopeless++) {
+            g_warning("tcg: some guest code cannot be compiled and is interpreted (figures: hmp 'info jit')");
+        }
+        return FIND_ONE;
+    }
+    return code_gen_next(ta) ? compile(ta, ir, a, code) : FIND_NO_ROOM;
 }
 
 static struct code_region *region_make(struct tcg_accel *ta, const struct ir *ir, const struct tcg_code *code, const struct ir *keep)
@@ -140,6 +150,7 @@ static enum find_result translate(struct accel_cpu *ac, struct itlb_entry it, ui
     struct tcg_code code = { 0 };
     struct code_region *r = NULL;
     struct itlb_entry *next = NULL;
+    enum find_result res;
     struct ir *ir;
 
     announce(ta, cp, line_mask(src.offset, reach));
@@ -160,12 +171,13 @@ static enum find_result translate(struct accel_cpu *ac, struct itlb_entry it, ui
     }
     ir->no_chain |= !ta->chain || ta->verify || log_on(LOG_NOCHAIN | LOG_EXEC | LOG_CPU);
     ir->second_page = src.crosses && cp2 && cp2->id != NO_CODE_ID ? cp2->id + 1 : 0;
-    if (!compile(ta, ir, &ta->scratch, &code)) {
+    res = compile(ta, ir, &ta->scratch, &code);
+    if (res != FIND_OK) {
         announced(cp, before, NULL, 0, 0);
         if (cp2) {
             announced(cp2, before2, NULL, 0, 0);
         }
-        return FIND_NO_ROOM;
+        return res;
     }
     r = region_make(ta, ir, &code, keep ? ir : NULL);
     r->page = it.page;

@@ -301,6 +301,15 @@ bool x86_tr_ldt(struct x86_tr *t, const struct x86_insn *i)
 
 /* ---- control and debug registers ---- */
 
+/*
+ * Ends the region behind an instruction that may have changed the address space or the mode, without a trip through the run loop: the jump
+ * table in force is that of the new one. For helpers that have the vCPU kicked when something waits.
+ */
+static bool go_on(struct x86_tr *t)
+{
+    return tr_goto_linear(t, ir_pcrel(t->ir, t->next_off), IR_IND_JUMP);
+}
+
 bool x86_tr_mov_to_cr(struct x86_tr *t, const struct x86_insn *i)
 {
     ir_ref v = tr_read(t, &i->op[1]);
@@ -311,6 +320,9 @@ bool x86_tr_mov_to_cr(struct x86_tr *t, const struct x86_insn *i)
         tr_call(t, &x86_helper_mov_to_cr8, v, 0, 0, 0);
     } else {
         tr_call(t, &x86_helper_mov_to_cr, ir_const(t->ir, i->op[0].reg), v, 0, 0);
+        if (i->op[0].reg == 3 && t->code64) {
+            return go_on(t);
+        }
     }
     return tr_end(t, TCG_EXIT_EVENT);
 }
@@ -591,7 +603,7 @@ bool x86_tr_popf(struct x86_tr *t, const struct x86_insn *i)
     tr_flags(t);
     tr_call(t, &x86_helper_popf, v, ir_const(t->ir, i->opsize), 0, 0);
     tr_put_sp(t, tr_sp_add(t, sp, i->opsize));
-    return tr_end(t, TCG_EXIT_EVENT);
+    return t->code64 ? go_on(t) : tr_end(t, TCG_EXIT_EVENT);
 }
 
 /* ---- waiting ---- */
