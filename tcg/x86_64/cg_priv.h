@@ -51,7 +51,7 @@ struct x86_host {
     struct { const struct ir_helper *h; uint32_t off; } helper[512];   /* open hash */
     /* read-execute addresses */
     uint8_t *enter, *leave, *leave_stored, *unwind, *trap;
-    uint8_t *slow_common, *done, *link, *lookup, *exit_data, *exit_data32, *eflags, *x87_load;
+    uint8_t *slow_common, *done, *link, *lookup, *exit_data, *exit_data32, *exit_dead, *eflags, *x87_load;
     uint8_t *nsave, *nrestore;
 };
 extern struct x86_host x86_host;
@@ -116,6 +116,7 @@ struct stub {
     bool grouped, keep_t;    /* slow path of a group's member; T holds a value */
     uint8_t wide;            /* wrap32 exits */
     uint8_t *from;           /* rel32 that jumps here */
+    uint8_t *poll;           /* links: another one, of the poll: link() sees the kick too */
     uint8_t *back;           /* jump back to */
     uint8_t *copy, *copy_end;/* access to be copied (stores) */
     struct amem addr;        /* address expression; base NOREG + index NOREG: absolute */

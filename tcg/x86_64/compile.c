@@ -135,9 +135,8 @@ bool x86_compile(struct tcg_codebuf *cb, struct ir *ir, struct arena *a, struct 
     /* for kill: see patch.c */
     if (unproved)
         fix32(unproved, c.o.p);
-    cg_call(&c, x86_host.exit_data);
-    e32(&c.o, c.n > 1 && op_of(&c, 1)->op == IR_insn ? (uint32_t)op_of(&c, 1)->imm : 0);
-    e8(&c.o, TCG_EXIT_LOOKUP);
+    cg_call(&c, x86_host.exit_dead);
+    e16(&c.o, c.n > 1 && op_of(&c, 1)->op == IR_insn ? (unsigned)op_of(&c, 1)->imm : 0);
     *out = (struct tcg_code){
         .rx = cb->rx + at, .size = host_off(&c, c.o.p), .hot_size = hot, .host_insns = insns,
         .map = c.map, .n_map = c.n_map, .exits = c.exits, .n_exits = c.n_exits,

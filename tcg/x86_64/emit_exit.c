@@ -67,11 +67,12 @@ static uint32_t new_exit(struct cg *c, unsigned target, bool cross)
 
 static bool crosses(const struct ir_exit *e) { return (e->off & ~0xfff) != 0; }
 
-static void link_stub(struct cg *c, uint8_t *from, uint32_t exit, const struct stub *flags)
+static void link_stub(struct cg *c, uint8_t *from, uint8_t *poll, uint32_t exit, const struct stub *flags)
 {
     struct stub *s = cg_stub(c, STUB_LINK);
 
     s->from = from;
+    s->poll = poll;
     s->exit = exit;
     s->fl = flags->fl;
 }
@@ -80,7 +81,7 @@ static void link_stub(struct cg *c, uint8_t *from, uint32_t exit, const struct s
 static void direct_exit(struct cg *c, unsigned target, const struct stub *flags)
 {
     const struct ir_exit *e = &c->ir->exits[target];
-    struct stub *s;
+    uint8_t *poll = NULL;
     uint32_t x;
 
     if (c->ir->no_chain) {
@@ -90,11 +91,7 @@ static void direct_exit(struct cg *c, unsigned target, const struct stub *flags)
     }
     if (e->backward || crosses(e)) {
         i_alu_mi(&c->o, 0, ALU_CMP, st_at(ENV(kick)), 0);
-        s = cg_stub(c, STUB_POLL);
-        s->from = i_jcc(&c->o, CC_NZ);
-        s->off = e->off;
-        s->wide = e->wrap32;
-        s->fl = flags->fl;
+        poll = i_jcc(&c->o, CC_NZ);
     }
     x = new_exit(c, target, crosses(e));
     if (crosses(e)) {
@@ -119,13 +116,13 @@ static void direct_exit(struct cg *c, unsigned target, const struct stub *flags)
         e32(&c->o, (uint32_t)delta);
         c->exits[x].patch_off = host_off(c, i_jmp(&c->o));
         g_assert(c->base + c->exits[x].patch_off == start + GUARD_REL);
-        link_stub(c, jne, x, flags);
+        link_stub(c, jne, poll, x, flags);
     } else {
         static const uint8_t fields[1] = { 1 };
         align_fields(c, fields, 1);
         uint8_t *rel = i_jmp(&c->o);
         c->exits[x].patch_off = host_off(c, rel);
-        link_stub(c, rel, x, flags);
+        link_stub(c, rel, poll, x, flags);
     }
 }
 
@@ -143,7 +140,7 @@ static void side_exit(struct cg *c, int cc, unsigned target)
         align_fields(c, fields, 1);
         uint8_t *rel = i_jcc(&c->o, cc);
         c->exits[x].patch_off = host_off(c, rel);
-        link_stub(c, rel, x, &f);
+        link_stub(c, rel, NULL, x, &f);
         return;
     }
     s = cg_stub(c, STUB_EXIT);
@@ -345,6 +342,8 @@ void em_stubs(struct cg *c)
         case STUB_LINK: {
             struct tcg_code_exit *e = &c->exits[s.exit];
             e->stub_off = host_off(c, c->o.p);
+            if (s.poll)
+                fix32(s.poll, c->o.p);
             if (e->cross)
                 fix32(c->base + e->patch_off, c->o.p);
             store_stub_flags(c, &s);

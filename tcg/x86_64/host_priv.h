@@ -4,7 +4,7 @@
 
 #include "tcg/backend.h"
 
-#define KILL_BYTES 10
+#define KILL_BYTES 7
 
 bool x86_host_init(struct tcg_codebuf *cb, const struct tcg_guest *guest, const struct tcg_runtime *rt, GError **err);
 bool x86_compile(struct tcg_codebuf *cb, struct ir *ir, struct arena *a, struct tcg_code *out);

@@ -173,6 +173,18 @@ static void make_exit_data(bool wrap)
     jmp_rx(x86_host.leave);
 }
 
+/* a dead region's entry: `call exit_dead; .short offset` */
+static void make_exit_dead(void)
+{
+    x86_host.exit_dead = rx_here();
+    i_pop(o, HR_T);
+    i_load(o, 1, HR_S, am(HR_T, 0));
+    i_alu_rm(o, 3, ALU_ADD, HR_S, st_at(ENV(pcbase)));
+    i_store(o, 3, st_at(ENV(pc)), HR_S);
+    i_store_imm(o, 2, st_at(SCR(exit_reason)), TCG_EXIT_LOOKUP);
+    jmp_rx(x86_host.leave);
+}
+
 static void reload_ctx(void)
 {
     i_load(o, 3, HR_CTX, st_at(ENV(ctx)));
@@ -210,7 +222,11 @@ static void make_link(void)
     i_pop(o, HR_T);
     i_store(o, 3, st_at(SCR(exit_ra)), HR_T);
     store_homes(x86_host.home_regs);
-    i_store_imm(o, 2, st_at(SCR(exit_reason)), TCG_EXIT_LOOKUP);
+    G_STATIC_ASSERT(TCG_EXIT_LOOKUP == 0 && TCG_EXIT_KICK == 1);
+    i_alu_rr(o, 2, ALU_XOR, RAX, RAX);
+    i_alu_mi(o, 0, ALU_CMP, st_at(ENV(kick)), 0);
+    i_setcc(o, CC_NZ, RAX);
+    i_store(o, 2, st_at(SCR(exit_reason)), RAX);
     if (rt->link) {
         i_lea(o, 3, RDI, am(HR_STATE, -BIAS));
         i_mov_rr(o, 3, RSI, HR_T);
@@ -525,6 +541,7 @@ bool x86_host_init(struct tcg_codebuf *cb, const struct tcg_guest *guest, const 
     make_exit_data(false);
     x86_host.exit_data32 = rx_here();
     make_exit_data(true);
+    make_exit_dead();
     make_lookup();
     make_link();
     make_slow();
