@@ -291,7 +291,7 @@ bool x86_model_apply(struct x86_cpu *x, const char *text, GError **err)
     const struct x86_model *m = NULL;
 
     for (unsigned i = 0; i < MODELS; i++) {
-        if (strcmp(items[0], models[i].name) == 0) {
+        if (g_strcmp0(items[0], models[i].name) == 0) {
             m = &models[i];
         }
     }
@@ -300,7 +300,7 @@ bool x86_model_apply(struct x86_cpu *x, const char *text, GError **err)
         for (unsigned i = 0; i < MODELS; i++) {
             names[i] = models[i].name;
         }
-        return error_unknown(err, "CPU model", items[0], names, "-cpu help");
+        return error_unknown(err, "CPU model", items[0] ? items[0] : "", names, "-cpu help");
     }
     x->model = m;
     memcpy(x->vendor, m->vendor, 12);

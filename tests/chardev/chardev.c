@@ -377,6 +377,11 @@ static void terminal_case(int how)
 Test(chardev, terminal_is_put_back)
 {
     for (int how = 0; how < 4; how++) {
+#ifdef CONFIG_SANITIZE
+        if (how == 1 || how == 2) {
+            continue;                        /* the sanitizer has these signals */
+        }
+#endif
         terminal_case(how);
     }
 }
