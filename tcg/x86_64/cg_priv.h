@@ -133,9 +133,10 @@ struct stub {
 /* Accesses that share a TLB check. Displacements are from the root, the value that their addresses are made from. */
 struct group {
     ir_ref root, index;      /* root 0: pcbase */
-    uint8_t scale, slot, align;
-    bool write;
+    uint8_t scale, slot, align, size;
+    bool write;              /* checks the write tag */
     uint16_t members;
+    uint16_t exits;          /* side exits before the leader */
     uint32_t leader;         /* op */
     int64_t disp, lo, hi;    /* the leader's; the span */
 };

@@ -278,7 +278,7 @@ void em_check(struct cg *c, struct access *x, struct address at, const struct ir
         i_test_rr(&c->o, 3, HR_I, HR_I);
         jump = i_jcc(&c->o, CC_Z);
     } else if (inline_ok) {
-        jump = check_tlb(c, addr, m, g, write);
+        jump = check_tlb(c, addr, m, g, g ? g->write : write);
     } else {
         jump = i_jmp(&c->o);
     }

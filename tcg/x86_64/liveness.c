@@ -72,7 +72,7 @@ static void freshest_base(struct cg *c, uint32_t i, const ir_ref *slot)
 
 /* ---- groups of memory accesses (cg_priv.h) ---- */
 
-struct open_groups { struct group *g[GROUP_SLOTS]; unsigned next; };
+struct open_groups { struct group *g[GROUP_SLOTS]; unsigned next, exits; };
 
 /* The value that an address is made from by adding constants; *disp collects them. False: none that could be shared. */
 static bool root_of_address(struct cg *c, ir_ref *root, int64_t *disp)
@@ -120,12 +120,16 @@ static void group_access(struct cg *c, struct open_groups *open, uint32_t i)
         int64_t lo, hi;
 
         g = open->g[k];
-        if (!g || g->root != root || g->index != index || (index && g->scale != m->scale) || (write && !g->write))
+        if (!g || g->root != root || g->index != index || (index && g->scale != m->scale))
+            continue;
+        /* A store makes the first check one for writing: if it is certain to follow, or goes where the first access went. */
+        if (write && !g->write && open->exits != g->exits && (disp != g->disp || size != g->size))
             continue;
         lo = disp < g->lo ? disp : g->lo;
         hi = disp + size > g->hi ? disp + size : g->hi;
         if (hi - lo > GROUP_SPAN || (m->align && m->size && (m->size > g->align || ((disp - g->disp) & (size - 1)))))
             continue;
+        g->write |= write;
         g->lo = lo;
         g->hi = hi;
         g->members++;
@@ -138,10 +142,38 @@ static void group_access(struct cg *c, struct open_groups *open, uint32_t i)
         c->groups = arena_alloc(c->a, GROUP_MAX * sizeof *c->groups);
     g = &c->groups[c->n_groups++];
     *g = (struct group){ .root = root, .index = index, .scale = m->scale, .slot = (uint8_t)open->next, .align = m->align ? m->size : 0,
-        .write = write, .members = 1, .leader = i, .disp = disp, .lo = disp, .hi = disp + size };
+        .write = write, .members = 1, .exits = (uint16_t)open->exits, .size = (uint8_t)size, .leader = i, .disp = disp, .lo = disp, .hi = disp + size };
     open->g[open->next] = g;
     open->next = (open->next + 1) % GROUP_SLOTS;
     c->group_of[i] = (uint8_t)c->n_groups;
+}
+
+/* v is to be computed in slot s's home, and so are the values that it alone is made from, back to op `after`. */
+static void hint_chain(struct cg *c, ir_ref v, int8_t s, uint32_t after)
+{
+    for (unsigned n = 0; n < 4; n++) {
+        const struct ir_op *op = op_of(c, v);
+
+        c->v[v].hint = s;
+        switch (op->op) {
+        case IR_add: case IR_sub: case IR_and: case IR_or: case IR_xor: case IR_shl: case IR_shr: case IR_sar: case IR_zext: case IR_lea:
+            break;
+        default:
+            return;
+        }
+        if (R(c, op->a) != op->a || op->a == op->b)
+            return;
+        v = op->a;
+        op = op_of(c, v);
+        switch (op->op) {
+        case IR_add: case IR_sub: case IR_and: case IR_or: case IR_xor: case IR_shl: case IR_shr: case IR_sar: case IR_zext: case IR_lea:
+            break;
+        default:
+            return;
+        }
+        if (c->v[v].uses != 1 || c->v[v].hint >= 0 || c->v[v].def != v || v < after)
+            return;
+    }
 }
 
 static void forward(struct cg *c)
@@ -156,6 +188,7 @@ static void forward(struct cg *c)
 
         if (barrier(op))
             last_barrier = i;
+        open.exits += op->op == IR_exit_if || op->op == IR_exit_ifz;
         switch (op->op) {
         case IR_get:
             if (slot[op->imm]) {
@@ -172,7 +205,13 @@ static void forward(struct cg *c)
 
             if (c->v[v].hint < 0 && (x86_host.pinned >> s & 1) && p != IR_get && p != IR_const && p != IR_pcrel && last_barrier <= d &&
                 last_get[s] < d && last_put[s] < d)
-                c->v[v].hint = (int8_t)s;
+            {
+                uint32_t after = last_barrier;
+
+                after = last_get[s] >= after ? last_get[s] + 1 : after;
+                after = last_put[s] >= after ? last_put[s] + 1 : after;
+                hint_chain(c, v, (int8_t)s, after);
+            }
             slot[s] = v;
             last_put[s] = i;
             break;
