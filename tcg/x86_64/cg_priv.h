@@ -152,6 +152,7 @@ struct cg {
     struct val *v;
     struct group *groups;
     unsigned n_groups;
+    const struct group *in_i;  /* group whose addend I holds, if its stack slot is not 0 */
     uint8_t *group_of;       /* memory ops: index in groups + 1, or 0 */
     uint32_t i;              /* op being emitted */
     ir_ref regval[16];       /* scratch registers: value held */

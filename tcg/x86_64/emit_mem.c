@@ -101,7 +101,7 @@ static void take(struct cg *c, int reg)
     if (v && c->v[v].last == c->i && R(c, c->i) == c->i && v != R(c, op->c) && v != R(c, op->d) && (!f || (v != c->arch && v != R(c, f->a) && v != R(c, f->b) && v != R(c, f->c)))) {
         c->v[v].reg = NOREG;
         c->regval[reg] = 0;
-    } else {
+    } else if (v) {
         ra_evict(c, reg);
     }
 }
@@ -159,6 +159,8 @@ static void indexed(struct cg *c, ir_ref a, ir_ref b, unsigned scale, int64_t di
     take(c, HR_T);
     take(c, HR_I);
     c->lock |= SCRATCH_MASK;
+    if (rb == NOREG || (a && ra == NOREG) || !fits32(disp))
+        c->in_i = NULL;
     if (rb == NOREG) {
         rb = ra == HR_I ? HR_T : HR_I;
         load_into(c, rb, b);
@@ -232,7 +234,7 @@ void em_check(struct cg *c, struct access *x, struct address at, const struct ir
     ir_ref a = at.a ? R(c, at.a) : 0, b = at.b ? R(c, at.b) : 0;
     int64_t disp = at.disp;
     bool write = desc & TCG_D_WRITE, inline_ok = m->regime == 0, member, kept;
-    const struct group *g = c->group_of[c->i] && !(desc & TCG_D_PROBE && !(desc & TCG_D_READ)) ? &c->groups[c->group_of[c->i] - 1] : NULL;
+    const struct group *in_i, *g = c->group_of[c->i] && !(desc & TCG_D_PROBE && !(desc & TCG_D_READ)) ? &c->groups[c->group_of[c->i] - 1] : NULL;
     uint8_t *jump;
 
     if (g && g->members == 1)
@@ -268,12 +270,17 @@ void em_check(struct cg *c, struct access *x, struct address at, const struct ir
     }
     if (!(member && x->spare_t && addr.base != HR_T))
         vacate(c, HR_T);
+    in_i = c->in_i;
     vacate(c, HR_I);
+    c->in_i = g;
     kept = c->regval[HR_T] && c->v[c->regval[HR_T]].last >= c->i;
     c->lock |= 1u << HR_T | 1u << HR_I;
     x->mem = (struct amem){ HR_I, addr.base, 0, addr.disp };
 
-    if (member) {
+    if (member && in_i == g) {
+        i_alu_mi(&c->o, 3, ALU_CMP, am(RSP, g->slot * 8), 0);
+        jump = i_jcc(&c->o, CC_Z);
+    } else if (member) {
         i_load(&c->o, 3, HR_I, am(RSP, g->slot * 8));
         i_test_rr(&c->o, 3, HR_I, HR_I);
         jump = i_jcc(&c->o, CC_Z);
@@ -623,8 +630,8 @@ void em_mem(struct cg *c, const struct ir_op *op)
     switch (op->op) {
     case IR_ld: em_ld(c, op); break;
     case IR_st: em_st(c, op); break;
-    case IR_rmw: em_rmw(c, op); break;
-    case IR_cas: em_cas(c, op); break;
+    case IR_rmw: em_rmw(c, op); c->in_i = NULL; break;
+    case IR_cas: em_cas(c, op); c->in_i = NULL; break;
     case IR_probe:
         em_check(c, &x, address_of(op), &op->mem, tcg_desc(&op->mem, !op->mem.write, op->mem.write, true));
         break;

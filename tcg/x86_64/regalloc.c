@@ -87,6 +87,8 @@ void ra_bind(struct cg *c, int reg, ir_ref v)
 {
     ir_ref old = c->regval[reg];
 
+    if (reg == HR_I)
+        c->in_i = NULL;
     if (old && c->v[old].reg == reg)
         c->v[old].reg = NOREG;
     if (c->v[v].reg != NOREG && c->v[v].reg != reg)
@@ -172,6 +174,8 @@ void ra_evict(struct cg *c, int reg)
 {
     ir_ref v = c->regval[reg];
 
+    if (reg == HR_I)
+        c->in_i = NULL;
     if (!v || c->v[v].reg != reg)
         return;
     if (c->v[v].last >= c->i && !elsewhere(c, v))
