@@ -242,7 +242,7 @@ unsigned tr_target(struct x86_tr *t, int64_t off)
 {
     return ir_exit_target(t->ir, (struct ir_exit){
         .off = (int32_t)off,
-        .backward = off <= (int64_t)t->off,
+        .backward = off <= (int64_t)t->insn_off,
         .wrap32 = !t->code64,
     });
 }
@@ -488,6 +488,7 @@ static bool fetch(struct x86_tr *t, struct x86_insn *i, bool first)
     }
     t->i = i;
     t->next_off = t->off + (len > 0 ? (unsigned)len : i->len);
+    t->insn_off = t->off;
     ir_insn(t->ir, t->off, t->next_off - t->off);
     if (!within_code(t)) {
         return false;

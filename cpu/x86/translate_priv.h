@@ -21,6 +21,7 @@ struct x86_tr {
     bool code64, code32;      /* neither: 16-bit code */
     const struct x86_insn *i; /* the instruction at hand */
     unsigned off, next_off;   /* of it and of its end, from pcbase */
+    unsigned insn_off;        /* of the last instruction begun: targets up to there are backward and poll */
     uint64_t eip;             /* of the instruction; salted modes only */
     ir_ref flags;             /* architectural flags as a value, or 0: not known in this region yet */
     bool sti_shadow;          /* the previous instruction was sti: look for events after this one */
