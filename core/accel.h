@@ -54,6 +54,9 @@ struct accel_ops {
     /* Host pointer for [va, va+len) inside one page of plain RAM with the rights asked for, or NULL: with fault->vector != MMU_NO_FAULT a fault,
      * else not plain RAM (MMIO, a code page for writing, crossing): use ld/st. The pointer is good until the helper returns. */
     void *(*probe)(struct cpu *c, uint64_t va, unsigned len, enum mem_access access, unsigned regime, struct mmu_fault *fault);
+    /* Stores len bytes inside one page, as many `st` would, for helpers that are not GPR-only (outside, where no pointer can be had for writing).
+     * False: *fault says what to raise, nothing was written. NULL: there is only `st`. */
+    bool (*put)(struct cpu *c, uint64_t va, const void *buf, unsigned len, unsigned regime, struct mmu_fault *fault);
     /* Drops translations of guest virtual addresses. */
     void (*tlb_flush)(struct cpu *c, enum tlb_flush scope, uint32_t asid, uint64_t va);
     /* State that the mode key or address context depends on has changed (outside generated code; helpers declare IR_EFF_MODE/CTX instead). */

@@ -362,6 +362,7 @@ bool hits_running(struct accel_cpu *ac, const struct ram_block *b, uint64_t offs
 
 /* service_gpr.c */
 bool tcg_ld(struct cpu *c, uint64_t va, unsigned size, unsigned regime, uint64_t *value, struct mmu_fault *fault);
+bool tcg_put(struct cpu *c, uint64_t va, const void *buf, unsigned len, unsigned regime, struct mmu_fault *fault);
 bool tcg_st(struct cpu *c, uint64_t va, unsigned size, unsigned regime, uint64_t value, struct mmu_fault *fault);
 void *tcg_probe(struct cpu *c, uint64_t va, unsigned len, enum mem_access access, unsigned regime, struct mmu_fault *fault);
 void tcg_mode_changed(struct cpu *c);

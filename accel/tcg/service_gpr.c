@@ -181,6 +181,44 @@ bool tcg_st(struct cpu *c, uint64_t va, unsigned size, unsigned regime, uint64_t
     return true;
 }
 
+/* As st_part() does it, with one fence for all. */
+bool tcg_put(struct cpu *c, uint64_t va, const void *buf, unsigned len, unsigned regime, struct mmu_fault *fault)
+{
+    struct accel_cpu *ac = c->accel;
+    struct vctx *ctx = ctx_of(ac, regime);
+    const struct l2_entry *found = mmu_get(ac, ctx->space, va, MEM_WRITE, regime, fault);
+    const uint8_t *from = buf;
+    struct l2_entry l2;
+    unsigned n;
+
+    if (!found) {
+        return false;
+    }
+    l2 = *found;
+    if (l2.host && !l2.readonly) {
+        _Atomic uint8_t *flags = &l2.block->flags[(uint64_t)(l2.host - l2.block->host) >> PAGE_BITS];
+        uint8_t *to = l2.host + (va & (PAGE_SIZE - 1));
+
+        if (!atomic_load(flags)) {
+            for (n = len; n >= 8; n -= 8, to += 8, from += 8) {
+                store(to, 8, load(from, 8));
+            }
+            if (n) {
+                store(to, n, load(from, n));
+            }
+            atomic_thread_fence(memory_order_seq_cst);
+            if (!atomic_load(flags)) {
+                return true;
+            }
+        }
+    }
+    for (from = buf; len; len -= n, va += n, from += n) {
+        n = len >= 8 ? 8 : len;
+        st_part(ac, ctx, va, &l2, n, load(from, n));
+    }
+    return true;
+}
+
 void *tcg_probe(struct cpu *c, uint64_t va, unsigned len, enum mem_access access, unsigned regime, struct mmu_fault *fault)
 {
     struct accel_cpu *ac = c->accel;

@@ -434,6 +434,7 @@ const struct accel_ops accel_tcg = {
     .ld = tcg_ld,
     .st = tcg_st,
     .probe = tcg_probe,
+    .put = tcg_put,
     .tlb_flush = tcg_tlb_flush,
     .mode_changed = tcg_mode_changed,
     .unwind = tcg_unwind_cpu,

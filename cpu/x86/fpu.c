@@ -27,21 +27,20 @@ static void copy_out(struct x86_state *s, uint64_t va, const uint8_t *p, unsigne
 
     while (len) {
         unsigned n = 4096 - (va & 4095);
-        uint8_t *host;
+        bool ok;
 
         n = n < len ? n : len;
-        f.vector = MMU_NO_FAULT;
-        host = accel_of(s)->probe(cpu_of(s), va, n, MEM_WRITE, regime(s), &f);
-        if (host) {
-            memcpy(host, p, n);
+        if (accel_of(s)->put && !x86_watches(s)) {
+            ok = accel_of(s)->put(cpu_of(s), va, p, n, regime(s), &f);
         } else {
             uint64_t v = 0;
 
             n = n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1;
             memcpy(&v, p, n);
-            if (!mem_st(s, va, n, regime(s), v, &f)) {
-                x86_raise_fault(s, &f);
-            }
+            ok = mem_st(s, va, n, regime(s), v, &f);
+        }
+        if (!ok) {
+            x86_raise_fault(s, &f);
         }
         va += n;
         p += n;
