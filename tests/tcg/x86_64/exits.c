@@ -197,7 +197,7 @@ Test(exits, jump_table)
     cr_assert_eq(bt_run(&s), TCG_EXIT_LOOKUP);
     cr_assert_eq(s.env.pc, 0x123456789abcull);
 
-    j = &s.env.jt[0xabc];
+    j = &s.env.jt[jump_index(0x123456789abcull)];
     *j = (struct tcg_jump){ 0x123456789abcull, second.rx };
     s.gpr[0] = 0;
     bt.code = second;
