@@ -158,7 +158,6 @@ struct cg {
     ir_ref regval[16];       /* scratch registers: value held */
     uint32_t lock;           /* scratch registers that must not be evicted now */
     ir_ref cur[MAX_SLOTS];   /* value that each slot holds, 0: not known by name */
-    ir_ref stkval[STACK_SLOTS];
     unsigned stk_n;
     struct hostflags hf;
     ir_ref dyn;              /* getflags value that stands for env.cc_*, 0: none */
@@ -176,6 +175,7 @@ struct cg {
     ir_ref fold;             /* load whose access is emitted by its consumer */
     struct amem fold_mem;
     bool failed;
+    ir_ref stkval[STACK_SLOTS];           /* last, and not cleared: below stk_n they have been set */
 };
 
 static inline const struct ir_op *op_of(struct cg *c, ir_ref r) { return &c->ir->ops[r]; }

@@ -12,7 +12,7 @@
 
 static void begin(struct cg *c, struct tcg_codebuf *cb, size_t at, struct ir *ir, struct arena *a)
 {
-    memset(c, 0, sizeof *c);
+    memset(c, 0, offsetof(struct cg, stkval));
     c->ir = ir;
     c->a = a;
     c->n = ir->n;
