@@ -5,8 +5,6 @@
  * Eight address spaces of four regimes each. Tables are cleared when they are next used after a flush, and then only
  * the lines that were filled. A flush of a space gives it a new number, which makes its second-level entries unreachable.
  */
-#include <string.h>
-
 #include "accel/tcg/accel_priv.h"
 
 #define ITLB_MASK ((1u << ITLB_BITS) - 1)
@@ -89,8 +87,8 @@ static void code_clean(struct vcode *v)
     for (unsigned i = 0; i <= ITLB_MASK; i++) {
         v->itlb[i].tag = 0;
     }
-    if (v->stale_all) {
-        memset(v->executed, 0, sizeof(v->executed));
+    for (unsigned i = 0; v->stale_all && i < G_N_ELEMENTS(v->executed); i++) {
+        v->executed[i] = 0;
     }
     v->stale = v->stale_all = v->local = false;
 }
