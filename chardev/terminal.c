@@ -22,6 +22,15 @@ void chardev_restore_terminal(void)
     }
 }
 
+/* In the background the terminal belongs to somebody else; touching it would stop us. One that controls no session of ours
+   (a program's pseudo-terminal, a container's) has no foreground and is ours. */
+static bool in_background(void)
+{
+    pid_t foreground = tcgetpgrp(STDIN_FILENO);
+
+    return foreground >= 0 && foreground != getpgrp();
+}
+
 static void on_fatal(int sig)
 {
     chardev_restore_terminal();
@@ -35,7 +44,7 @@ static void on_continue(int sig)
     int saved = errno;
 
     (void)sig;
-    if (terminal_is_raw && tcgetpgrp(STDIN_FILENO) == getpgrp()) {
+    if (terminal_is_raw && !in_background()) {
         tcsetattr(STDIN_FILENO, TCSANOW, &terminal_ours);
     }
     errno = saved;
@@ -47,8 +56,7 @@ bool terminal_raw(bool signals)
                                  SIGINT, SIGTERM, SIGHUP };
     struct sigaction old, now = { .sa_handler = on_fatal, .sa_flags = SA_NODEFER };
 
-    /* In the background the terminal belongs to somebody else; touching it would stop us. */
-    if (tcgetpgrp(STDIN_FILENO) != getpgrp() || tcgetattr(STDIN_FILENO, &terminal_saved)) {
+    if (in_background() || tcgetattr(STDIN_FILENO, &terminal_saved)) {
         return false;
     }
     terminal_ours = terminal_saved;
