@@ -178,6 +178,9 @@ struct cg {
     ir_ref stkval[STACK_SLOTS];           /* last, and not cleared: below stk_n they have been set */
 };
 
+/* A hole in the back end met at run time: the region is thrown away and interpreted, the emulator goes on. */
+void cg_give_up(struct cg *c, const char *why);
+
 static inline const struct ir_op *op_of(struct cg *c, ir_ref r) { return &c->ir->ops[r]; }
 static inline ir_ref R(struct cg *c, ir_ref r) { return c->al[r]; }
 static inline bool is_const(struct cg *c, ir_ref r) { return c->ir->ops[r].op == IR_const; }

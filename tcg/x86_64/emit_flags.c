@@ -57,8 +57,10 @@ void fl_describe(struct cg *c, ir_ref f, struct fldesc *d)
     }
 }
 
-static void store_opnd(struct code *o, struct amem to, struct opnd x)
+static void store_opnd(struct cg *c, struct amem to, struct opnd x)
 {
+    struct code *o = &c->o;
+
     switch (x.kind) {
     case O_REG:
         i_store(o, 3, to, x.reg);
@@ -80,7 +82,7 @@ static void store_opnd(struct code *o, struct amem to, struct opnd x)
         op_rm(o, 2, 0x8f, 0, to, 0);
         break;
     default:
-        g_error("x86_64 back end: flags operand without a place");
+        cg_give_up(c, "flags operand without a place");
     }
 }
 
@@ -102,7 +104,7 @@ static void eflags_args(struct cg *c, unsigned cc, struct opnd *x)
             i_load(&c->o, 3, HR_I, x[k].mem);
             x[k] = (struct opnd){ .kind = O_REG, .reg = HR_I };
         }
-        store_opnd(&c->o, st_at(SCR(arg[0]) + 8 * (int)k), x[k]);
+        store_opnd(c, st_at(SCR(arg[0]) + 8 * (int)k), x[k]);
     }
     i_mov_imm(&c->o, HR_I, cc);
 }
@@ -129,7 +131,7 @@ void fl_emit_store(struct cg *c, const struct fldesc *desc)
         d.x[1] = (struct opnd){ .kind = O_REG, .reg = HR_I };
     }
     for (unsigned k = 0; k < d.n; k++)
-        store_opnd(&c->o, st_at(at[k]), d.x[k]);
+        store_opnd(c, st_at(at[k]), d.x[k]);
     i_store_imm(&c->o, 0, st_at(ENV(cc_op)), (int8_t)d.cc);   /* everybody keeps the upper bytes 0 */
 }
 
@@ -591,6 +593,8 @@ static void em_select(struct cg *c, const struct ir_op *op)
     if (!(X.kind == O_REG && X.reg == d) && !ra_holds(c, d, x))
         ra_mov(c, w, d, X);
     if (B.kind == O_IMM || B.kind == O_IMM64) {
+        if (X.kind == O_REG && X.reg != d)
+            c->lock &= ~(1u << X.reg);         /* it has been copied to d */
         B.reg = (int8_t)in_reg(c, B, IR_64);
         B.kind = O_REG;
     }

@@ -24,7 +24,8 @@ static struct tcg_loc loc_of(struct cg *c, ir_ref v, unsigned w)
         return (struct tcg_loc){ .kind = LOC_STACK, .w = (uint8_t)w, .v = x->stk * 8 };
     if (x->reg != NOREG)
         return (struct tcg_loc){ .kind = x->reg == HR_S ? LOC_S : x->reg == HR_T ? LOC_T : LOC_I, .w = (uint8_t)w };
-    g_error("x86_64 back end: value %u (%s) has no place at a row", v, ir_op_info[op_of(c, v)->op].name);
+    cg_give_up(c, "a value has no place at a row");
+    return (struct tcg_loc){ .kind = LOC_NONE };
 }
 
 void cg_row(struct cg *c, struct tcg_map_row *row)

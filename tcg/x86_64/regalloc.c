@@ -5,6 +5,8 @@
 
 #include <glib.h>
 
+#include "base/log.h"
+
 int ra_reg_of(struct cg *c, ir_ref v)
 {
     struct val *x = &c->v[v];
@@ -111,7 +113,7 @@ void ra_mov(struct cg *c, int w, int d, struct opnd s)
         i_load(&c->o, w < IR_32 ? IR_32 : w, d, s.mem);
         break;
     default:
-        g_error("x86_64 back end: value without a place");
+        cg_give_up(c, "a value has no place");
     }
 }
 
@@ -137,6 +139,14 @@ void ra_lock_val(struct cg *c, ir_ref v)
 {
     if (v && c->v[v].reg != NOREG)
         c->lock |= 1u << c->v[v].reg;
+}
+
+void cg_give_up(struct cg *c, const char *why)
+{
+    if (!c->failed) {
+        log_printf(LOG_UNIMP, "x86_64 back end: %s at op %u (%s): the region is interpreted\n", why, c->i, ir_op_info[op_of(c, c->i)->op].name);
+    }
+    c->failed = true;
 }
 
 static bool elsewhere(struct cg *c, ir_ref v)
@@ -208,8 +218,8 @@ int ra_alloc(struct cg *c, uint32_t allowed)
         }
     }
     if (best == NOREG) {
-        c->failed = true;
-        g_error("x86_64 back end: out of scratch registers at op %u (%s)", c->i, ir_op_info[op_of(c, c->i)->op].name);
+        cg_give_up(c, "out of scratch registers");
+        best = __builtin_ctz(allowed);        /* what is emitted from here on is thrown away */
     }
     ra_evict(c, best);
     c->lock |= 1u << best;
