@@ -242,6 +242,7 @@ struct accel_cpu {
     struct arena arena;                  /* IR of run-one */
     uint8_t *fetch;                      /* 2 pages: code read from devices */
     struct verify *verify;
+    void (*mmu_note)(void *arg);         /* -d mmu: trace.c's mmu_note(), else NULL */
     void (*native_io)(void *arg);        /* slow.c; by pointer, for general-register code may not name it */
 
     struct {
@@ -369,6 +370,21 @@ void tcg_mode_changed(struct cpu *c);
 void tcg_unwind_cpu(struct cpu *c) __attribute__((noreturn));
 void tcg_run_exclusive(struct cpu *c) __attribute__((noreturn));
 void tcg_sync_cpu(struct cpu *c);
+/* trace.c: one line of -d mmu; by native_call() when ac->mmu_note is set. arg: struct mmu_note */
+struct mmu_note {
+    struct accel_cpu *ac;
+    const struct mmu_result *res;        /* a walk that found a page */
+    const struct mmu_fault *fault;       /* a walk that faulted; both NULL: a flush */
+    uint64_t va;
+    enum mem_access access;
+    unsigned regime;
+    enum tlb_flush scope;
+    uint32_t asid;
+};
+void mmu_note(void *arg);
+/* service_gpr.c: runs ordinary C from general-register code, the guest's vectors put aside */
+void native_call(void (*fn)(void *), void *arg);
+
 /* slow.c: the part of ld and st that leaves general-register code. arg: struct native_io */
 struct native_io { struct accel_cpu *ac; struct fragment f; uint8_t buf[8]; bool write, self; };
 void native_io(void *arg);

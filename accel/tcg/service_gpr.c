@@ -4,8 +4,7 @@
  */
 #include "accel/tcg/accel_priv.h"
 
-/* Runs ordinary C from general-register code: vectors, x87 and MXCSR are put aside. */
-static void native_call(void (*fn)(void *), void *arg)
+void native_call(void (*fn)(void *), void *arg)
 {
 #ifdef __x86_64__
     uint8_t area[512 + 16];

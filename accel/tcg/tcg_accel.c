@@ -372,6 +372,7 @@ static enum cpu_exit tcg_run(struct cpu *c)
 
     vcpu_set_self(ac);
     ac->leave = false;
+    ac->mmu_note = log_on(LOG_MMU) ? mmu_note : NULL;
     for (;;) {
         atomic_store(&ac->env->kick, 0);
         if (atomic_load(&c->request) || ac->leave || atomic_load(&c->halted)) {

@@ -1,6 +1,8 @@
 /*
- * -d in_asm, op, op_opt, out_asm, exec, cpu: what the translator is given, what it makes of it, and what runs.
+ * -d in_asm, op, op_opt, out_asm, exec, cpu, mmu: what the translator is given, what it makes of it, and what runs.
  */
+#include <inttypes.h>
+
 #include "accel/tcg/accel_priv.h"
 #include "base/log.h"
 
@@ -97,5 +99,26 @@ void trace_enter(struct accel_cpu *ac, const struct code_region *r)
         ac->ops->dump(ac->c, s);
         log_printf(LOG_CPU, "%s", s->str);
         g_string_free(s, TRUE);
+    }
+}
+
+void mmu_note(void *arg)
+{
+    static const char *const scopes[] = {
+        [TLB_FLUSH_ALL] = "everything", [TLB_FLUSH_NONGLOBAL] = "all but globals", [TLB_FLUSH_ASID] = "one address space", [TLB_FLUSH_PAGE] = "one page",
+    };
+    const struct mmu_note *n = arg;
+    unsigned cpu = n->ac->c->index;
+    char access = "rwx"[n->access];
+
+    if (n->res) {
+        log_printf(LOG_MMU, "vCPU %u: walk %016" PRIx64 " %c regime %u -> %016" PRIx64 " %s%s%s%s, page of 0x%" PRIx64 "\n", cpu, n->va, access,
+                   n->regime, n->res->pa, n->res->rights & MMU_R ? "r" : "-", n->res->rights & MMU_W ? "w" : "-",
+                   n->res->rights & MMU_X ? "x" : "-", n->res->global ? " global" : "", n->res->page_size);
+    } else if (n->fault) {
+        log_printf(LOG_MMU, "vCPU %u: walk %016" PRIx64 " %c regime %u: fault, vector %u code %04x\n", cpu, n->va, access, n->regime,
+                   n->fault->vector, n->fault->code);
+    } else {
+        log_printf(LOG_MMU, "vCPU %u: flush %s, asid %u, address %016" PRIx64 "\n", cpu, scopes[n->scope], n->asid, n->va);
     }
 }
