@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "core/bus.h"
 #include "core/device_priv.h"
 #include "core/machine.h"
 
@@ -55,16 +56,49 @@ static const char *prop_name(const struct field *f)
     return f->option ? f->option : f->name;
 }
 
-static const struct field *prop_find(const struct device_class *class, const char *name)
-{
-    for (unsigned i = 0; i < class->n_fields; i++) {
-        const struct field *f = &class->fields[i];
+/* Calls fn for each property of the table and of the single structs in it, with the struct that holds it (base may be NULL: a class
+ * alone). Stops at the first false. */
+typedef bool prop_fn(void *base, const struct field *f, void *opaque);
 
-        if (f->use == FIELD_PROP && !strcmp(prop_name(f), name)) {
-            return f;
+static bool props_each(void *base, const struct field *fields, unsigned n, prop_fn *fn, void *opaque)
+{
+    bool on = true;
+
+    for (unsigned i = 0; on && i < n; i++) {
+        const struct field *f = &fields[i];
+
+        if (f->use == FIELD_PROP) {
+            on = fn(base, f, opaque);
+        } else if (f->type == FIELD_STRUCT && f->count == 1) {
+            on = props_each(base ? (char *)base + f->offset : NULL, f->fields, f->n_fields, fn, opaque);
         }
     }
-    return NULL;
+    return on;
+}
+
+struct prop_search {
+    const char *name;
+    void *base;
+    const struct field *field;
+};
+
+static bool prop_match(void *base, const struct field *f, void *opaque)
+{
+    struct prop_search *s = opaque;
+
+    if (strcmp(prop_name(f), s->name)) {
+        return true;
+    }
+    s->base = base;
+    s->field = f;
+    return false;
+}
+
+static bool prop_list(void *base, const struct field *f, void *names)
+{
+    (void)base;
+    g_ptr_array_add(names, (char *)prop_name(f));
+    return true;
 }
 
 static bool prop_put(void *base, const struct field *f, const char *text, GError **err)
@@ -74,6 +108,9 @@ static bool prop_put(void *base, const struct field *f, const char *text, GError
     bool on;
 
     if (f->type == FIELD_STRING) {
+        if (f->values && !g_strv_contains(f->values, text)) {
+            return error_unknown(err, "value", text, f->values, NULL);
+        }
         g_free(*string);
         *string = g_strdup(text);
         return true;
@@ -99,19 +136,20 @@ static bool prop_put(void *base, const struct field *f, const char *text, GError
 bool device_set(struct device *d, const char *prop, const char *value, GError **err)
 {
     const struct device_class *class = d->class;
-    const struct field *f = prop_find(class, prop);
+    struct prop_search s = { .name = prop };
     GPtrArray *names;
     char *help;
 
-    if (f) {
-        return prop_put(d, f, value, err) || error_prefix(err, "%s.%s", class->name, prop);
+    props_each(d, class->fields, class->n_fields, prop_match, &s);
+    if (s.field) {
+        return prop_put(s.base, s.field, value, err) || error_prefix(err, "%s.%s", class->name, prop);
+    }
+    if (!strcmp(prop, "bus")) {
+        d->bus = bus_find(d->machine, class->bus, value, err);
+        return d->bus || error_prefix(err, "%s.bus", class->name);
     }
     names = g_ptr_array_new();
-    for (unsigned i = 0; i < class->n_fields; i++) {
-        if (class->fields[i].use == FIELD_PROP) {
-            g_ptr_array_add(names, (char *)prop_name(&class->fields[i]));
-        }
-    }
+    props_each(NULL, class->fields, class->n_fields, prop_list, names);
     g_ptr_array_add(names, NULL);
     help = g_strdup_printf("-device %s,help", class->name);
     error_unknown(err, "property", prop, (const char *const *)names->pdata, help);
@@ -126,51 +164,60 @@ static const char *type_name(const struct field *f)
     return f->type == FIELD_STRING ? "text" : f->type == FIELD_BOOL ? "on|off" : "number";
 }
 
+static bool prop_help(void *base, const struct field *f, void *out)
+{
+    (void)base;
+    fprintf(out, "  %s=<%s>%*s %s", prop_name(f), type_name(f), (int)MAX(1, 22 - (int)(strlen(prop_name(f)) + strlen(type_name(f)))), "",
+            f->help ? f->help : "");
+    if (f->max) {
+        fprintf(out, " (%" PRIu64 "..%" PRIu64 ")", f->min, f->max);
+    }
+    for (unsigned i = 0; f->values && f->values[i]; i++) {
+        fprintf(out, "%s%s", i ? "|" : " (", f->values[i]);
+    }
+    if (f->values) {
+        fputc(')', out);
+    }
+    if (f->def) {
+        fprintf(out, " (default %s)", f->def);
+    }
+    fputc('\n', out);
+    return true;
+}
+
 void device_class_help(const struct device_class *c, FILE *out)
 {
-    bool any = false;
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
 
     fprintf(out, "%s: %s\n", c->name, c->desc ? c->desc : "");
-    for (unsigned i = 0; i < c->n_fields; i++) {
-        const struct field *f = &c->fields[i];
-
-        if (f->use != FIELD_PROP) {
-            continue;
-        }
-        any = true;
-        fprintf(out, "  %s=<%s>%*s %s", prop_name(f), type_name(f),
-                (int)MAX(1, 22 - (int)(strlen(prop_name(f)) + strlen(type_name(f)))), "", f->help ? f->help : "");
-        if (f->max) {
-            fprintf(out, " (%" PRIu64 "..%" PRIu64 ")", f->min, f->max);
-        }
-        if (f->def) {
-            fprintf(out, " (default %s)", f->def);
-        }
-        fputc('\n', out);
-    }
-    if (!any) {
+    props_each(NULL, c->fields, c->n_fields, prop_list, names);
+    if (!names->len) {
         fprintf(out, "  no properties\n");
     }
+    props_each(NULL, c->fields, c->n_fields, prop_help, out);
 }
 
 /* --- life --- */
 
+/* device_class_check() has tried every default. */
+static bool prop_default(void *base, const struct field *f, void *class)
+{
+    GError *err = NULL;
+
+    if (f->def && !prop_put(base, f, f->def, &err)) {
+        g_error("%s.%s: %s", ((const struct device_class *)class)->name, f->name, err->message);
+    }
+    return true;
+}
+
 struct device *device_new(struct machine *m, const struct device_class *class, const char *id)
 {
     struct device *d = g_malloc0(class->size);
-    GError *err = NULL;
 
     d->class = class;
     d->machine = m;
     d->id = g_strdup(id);
-    for (unsigned i = 0; i < class->n_fields; i++) {
-        const struct field *f = &class->fields[i];
-
-        /* device_class_check() has tried every default. */
-        if (f->use == FIELD_PROP && f->def && !prop_put(d, f, f->def, &err)) {
-            g_error("%s.%s: %s", class->name, f->name, err->message);
-        }
-    }
+    props_each(d, class->fields, class->n_fields, prop_default, (void *)class);
     return d;
 }
 
@@ -190,29 +237,89 @@ static void timers_cancel(void *base, const struct field *fields, unsigned n)
     }
 }
 
+static bool prop_free(void *base, const struct field *f, void *opaque)
+{
+    (void)opaque;
+    if (f->type == FIELD_STRING) {
+        g_free(*(char **)((char *)base + f->offset));
+    }
+    return true;
+}
+
 static void device_free(struct device *d)
 {
     timers_cancel(d, d->class->fields, d->class->n_fields);
-    for (unsigned i = 0; i < d->class->n_fields; i++) {
-        const struct field *f = &d->class->fields[i];
-
-        if (f->use == FIELD_PROP && f->type == FIELD_STRING) {
-            g_free(*(char **)((char *)d + f->offset));
-        }
-    }
+    props_each(d, d->class->fields, d->class->n_fields, prop_free, NULL);
     g_free((char *)d->id);
     g_free(d);
 }
 
+static bool device_plug(struct device *d, GError **err)
+{
+    bool any;
+
+    if (!d->bus && d->class->bus) {
+        d->bus = bus_default(d->machine, d->class->bus, &any);
+        if (!d->bus && any) {
+            return error_set(err, EMU_ERROR_INVALID, "no %s bus of this machine has room for it", d->class->bus);
+        }
+    } else if (d->bus && d->bus->has_room && !d->bus->has_room(d->bus)) {
+        return error_set(err, EMU_ERROR_INVALID, "bus '%s' is full", d->bus->name);
+    }
+    d->parent = d->bus ? d->bus->owner : NULL;
+    return true;
+}
+
 bool device_add(struct device *d, GError **err)
 {
-    if (d->class->init && !d->class->init(d, err)) {
+    if (!device_plug(d, err) || (d->class->init && !d->class->init(d, err))) {
         error_prefix(err, "%s", d->id ? d->id : d->class->name);
         device_free(d);
         return false;
     }
+    if (d->bus) {
+        g_ptr_array_add(d->bus->children, d);
+    }
     g_ptr_array_add(d->machine->devices, d);
     return true;
+}
+
+static void device_end(struct device *d)
+{
+    if (d->bus) {
+        g_ptr_array_remove(d->bus->children, d);
+    }
+    if (d->class->fini) {
+        d->class->fini(d);
+    }
+    device_free(d);
+}
+
+void device_remove(struct device *d)
+{
+    struct machine *m = d->machine;
+
+    for (unsigned i = 0; i < m->buses->len; i++) {
+        struct bus *b = g_ptr_array_index(m->buses, i);
+
+        while (b->owner == d && b->children->len) {
+            device_remove(g_ptr_array_index(b->children, b->children->len - 1));
+        }
+    }
+    g_ptr_array_remove(m->devices, d);
+    device_end(d);
+}
+
+struct device *device_find(struct machine *m, const char *id)
+{
+    for (unsigned i = 0; i < m->devices->len; i++) {
+        struct device *d = g_ptr_array_index(m->devices, i);
+
+        if (!g_strcmp0(d->id, id)) {
+            return d;
+        }
+    }
+    return NULL;
 }
 
 struct device *device_make(struct machine *m, const struct device_class *class, const char *id, GError **err, ...)
@@ -241,10 +348,7 @@ void devices_fini(struct machine *m)
         struct device *d = g_ptr_array_index(m->devices, m->devices->len - 1);
 
         g_ptr_array_set_size(m->devices, (int)m->devices->len - 1);
-        if (d->class->fini) {
-            d->class->fini(d);
-        }
-        device_free(d);
+        device_end(d);
     }
 }
 

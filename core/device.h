@@ -49,6 +49,7 @@ struct field {
     const char *option;       /* name on the command line; NULL: `name` */
     const char *def;          /* default as text */
     uint64_t min, max;        /* both 0: whatever fits */
+    const char *const *values;    /* FIELD_STRING: what it may be; NULL: anything */
     const char *help;
 };
 
@@ -83,19 +84,27 @@ struct device_class {
     void (*settle)(struct device *d);
 };
 
+struct bus;
+
 struct device {                    /* first member of every device's struct, named `dev` */
     const struct device_class *class;
     struct machine *machine;
     const char *id;                /* from -device id=, or NULL; owned */
-    struct device *parent;         /* the bus's device, or NULL */
+    struct device *parent;         /* the bus's owner, or NULL */
+    struct bus *bus;               /* what it is plugged into (core/bus.h), or NULL */
     void *bus_data;                /* what the bus keeps per device */
 };
 
 /* Makes a device (zeroed, properties at defaults), not yet initialised. Owned by the machine once added. */
 struct device *device_new(struct machine *m, const struct device_class *class, const char *id);
+/* A property of the class's table, or of a table of one struct in it (what all PCI devices share); also "bus". */
 bool device_set(struct device *d, const char *prop, const char *value, GError **err);
-/* Runs init and adds it to the machine; on failure the device is freed. */
+/* Finds it a bus, runs init and adds it to the machine; on failure the device is freed. */
 bool device_add(struct device *d, GError **err);
+/* Takes it out of the machine and frees it, with everything on the buses it owns. Machine lock. */
+void device_remove(struct device *d);
+/* By id; NULL: none. Machine lock. */
+struct device *device_find(struct machine *m, const char *id);
 /* For boards: new + set pairs ("prop", "value", ..., NULL) + add. NULL on failure. */
 struct device *device_make(struct machine *m, const struct device_class *class, const char *id, GError **err, ...)
     G_GNUC_NULL_TERMINATED;

@@ -26,6 +26,32 @@ bool dma_write_rom(struct address_space *as, uint64_t addr, const void *buf, siz
 void *dma_map(struct address_space *as, uint64_t addr, size_t *len, bool write);
 void dma_unmap(struct address_space *as, void *host, size_t written);
 
+/*
+ * A scattered transfer: guest ranges mapped for host I/O (readv, writev) until it is done. Ranges that are not RAM go to a bounce
+ * buffer that reads as all ones and whose stores are dropped; sg_ok says whether there were any. The flat view may change while
+ * the mapping lives: RAM blocks never move. At most DMA_SG_MAX bytes a list. Machine lock.
+ */
+struct iovec;
+struct dma_sg {
+    struct address_space *as;
+    bool write;                 /* the guest's memory is written */
+    bool ok;                    /* all of it is RAM (writable, for write) */
+    struct iovec *iov;
+    unsigned n, room;
+    struct ram_block *last;     /* that the last piece lies in; NULL: a bounce buffer */
+    uint64_t bytes;             /* sum of iov */
+};
+#define DMA_SG_MAX (1ull << 30)
+
+void dma_sg_init(struct dma_sg *sg, struct address_space *as, bool write);
+/* Appends [addr, addr+len). False: the list would be longer than DMA_SG_MAX; nothing was added. */
+bool dma_sg_add(struct dma_sg *sg, uint64_t addr, uint64_t len);
+/* The transfer is over: marks the first `written` bytes dirty (write lists) and frees the list. */
+void dma_sg_end(struct dma_sg *sg, uint64_t written);
+/* Copies between a list and a buffer from byte `offset` of the list on; bytes copied (less at the list's end). */
+size_t dma_sg_read(const struct dma_sg *sg, uint64_t offset, void *buf, size_t len);
+size_t dma_sg_write(struct dma_sg *sg, uint64_t offset, const void *buf, size_t len);
+
 /* Little-endian loads and stores of one value. */
 uint16_t dma_ld16(struct address_space *as, uint64_t addr);
 uint32_t dma_ld32(struct address_space *as, uint64_t addr);

@@ -78,6 +78,7 @@ struct machine *machine_new(void)
     atomic_store(&p->epoch, 1);
     m->ram = g_ptr_array_new();
     m->devices = g_ptr_array_new();
+    m->buses = g_ptr_array_new();
     m->reset_hooks = g_ptr_array_new_with_free_func(g_free);
     m->state = RUN_PRELAUNCH;
     clock_init(m);
@@ -123,6 +124,7 @@ void machine_free(struct machine *m)
     clock_fini(m);
     g_free(m->cpus);
     g_ptr_array_free(m->devices, TRUE);
+    g_ptr_array_free(m->buses, TRUE);
     g_ptr_array_free(m->reset_hooks, TRUE);
     g_ptr_array_free(m->ram, TRUE);
     g_array_free(p->state_hooks, TRUE);

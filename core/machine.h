@@ -21,6 +21,11 @@ struct accel_ops;
 struct device;
 struct board;
 struct chardev;
+/* Host ends, opaque here: made by main/, looked up by name by the devices that use them. */
+struct drives;      /* block/ */
+struct nets;        /* net/ */
+struct ui;          /* ui/ */
+struct chardevs;    /* chardev/ */
 
 /* What the command line asked for, resolved. Filled by main/, read by boards. Strings belong to main/. */
 struct machine_spec {
@@ -58,9 +63,14 @@ struct machine {
     struct cpu **cpus;
 
     GPtrArray *devices;             /* struct device *, in order of addition */
+    GPtrArray *buses;               /* struct bus *, in order of making */
     GPtrArray *reset_hooks;         /* struct reset_hook *: loaders and boards */
     struct irq_line power_button;   /* system_powerdown presses it */
     void *board_data;
+    struct drives *drives;          /* these four: NULL where the room is left out */
+    struct nets *nets;
+    struct ui *ui;
+    struct chardevs *chardevs;
 
     enum run_state state;
     bool no_reboot, no_shutdown;
