@@ -147,6 +147,21 @@ static void layout_changed(void *opaque, struct address_space *as, const struct 
     }
 }
 
+struct region *machine_smm_space(struct machine *m)
+{
+    if (!m->smm.root) {
+        region_init_container(&m->smm_root, "smm", UINT64_MAX);
+        region_init_alias(&m->smm_memory, "smm-memory", &m->memory_root, 0, UINT64_MAX);
+        region_add(&m->smm_root, &m->smm_memory, 0, 0);
+        address_space_init(&m->smm, m, "smm", &m->smm_root);
+        m->smm.depth = m->memory.depth;          /* inside a group of changes: it ends for this space, too */
+        m->smm.pending = m->smm.depth;
+        m->priv->smm_listener = (struct region_listener){ layout_changed, m };
+        address_space_listen(&m->smm, &m->priv->smm_listener);
+    }
+    return &m->smm_root;
+}
+
 bool machine_build(struct machine *m, GError **err)
 {
     bool ok;

@@ -55,6 +55,8 @@ struct machine {
 
     struct address_space memory, io;
     struct region memory_root, io_root;
+    struct address_space smm;       /* what an x86 CPU in system-management mode sees; smm.root is NULL until machine_smm_space() */
+    struct region smm_root, smm_memory;
     GPtrArray *ram;                 /* struct ram_block * */
     struct ram_block *main_ram;
     uint64_t ram_pages;             /* RAM page numbers handed out so far */
@@ -91,6 +93,12 @@ struct board {
 
 struct machine *machine_new(void);
 void machine_free(struct machine *m);
+
+/*
+ * The root of the address space that CPUs in system-management mode use: all of memory_root at priority 0. Chipsets add their SMRAM to it
+ * with a priority of 1 and up, and enable it by their registers. Made by the first call. Machine lock.
+ */
+struct region *machine_smm_space(struct machine *m);
 
 void machine_lock(struct machine *m);
 void machine_unlock(struct machine *m);

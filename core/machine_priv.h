@@ -51,7 +51,7 @@ struct machine_priv {
 
     /* region.c */
     GPtrArray *spaces;                 /* struct address_space * */
-    struct region_listener flush_listener;
+    struct region_listener flush_listener, smm_listener;
     GArray *retired;                   /* struct retired_view */
     _Atomic uint64_t epoch;            /* counts views retired, from 1; any thread */
 };

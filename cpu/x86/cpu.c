@@ -80,7 +80,10 @@ void x86_reset_registers(struct x86_cpu *x, bool init)
     s->tr = (struct x86_segment){ .limit = 0xffff, .attr = SEG_P | SYS_TSS32_BUSY };
     s->gdt = s->idt = (struct x86_table){ 0, 0xffff };
     s->env.pc = 0xfffffff0;
-    s->shadow = s->shadow_ss = s->nmi_masked = s->smm = s->in_delivery = s->irq_waits = s->nmi_waits = s->shutdown = s->step_masked = false;
+    s->shadow = s->shadow_ss = s->nmi_masked = s->smm = s->in_delivery = s->irq_waits = s->shutdown = s->step_masked = false;
+    s->init_waits = s->was_halted = false;
+    s->nmi_waits &= init;           /* INIT forgets neither */
+    s->smi_waits &= init;
     s->dr6_pending = 0;
     s->exc = (struct x86_exception){ .pending = false };
     s->monitor_addr = ~0ull;
@@ -94,6 +97,7 @@ static void x86_reset(struct cpu *c)
 
     x86_reset_registers(x, false);
     x->s.a20 = true;
+    c->memory = &c->machine->memory;
     x->s.tsc_offset = 0 - clock_now(c->machine, CLOCK_VIRTUAL_NS);      /* the TSC starts at 0 */
     if (x->lapic) {
         atomic_store(&x->lapic->tsc_offset, (int64_t)x->s.tsc_offset);

@@ -285,7 +285,7 @@ static bool contributory(unsigned vector)
     return vector == X86_DE || (vector >= X86_TS && vector <= X86_GP);
 }
 
-static void triple_fault(struct x86_state *s)
+void x86_triple_fault(struct x86_state *s)
 {
     struct cpu *c = cpu_of(s);
 
@@ -322,7 +322,7 @@ static void deliver(struct x86_state *s, struct event e)
         bool first_bad = e.source == FROM_FAULT && (contributory(e.vector) || e.vector == X86_PF);
 
         if (e.source == FROM_FAULT && e.vector == X86_DF && (contributory(f.vector) || f.vector == X86_PF)) {
-            triple_fault(s);
+            x86_triple_fault(s);
             break;
         }
         if (f.vector == X86_PF) {

@@ -41,17 +41,28 @@ static void do_sipi(struct x86_cpu *x)
     atomic_store(&x->cpu.halted, false);
 }
 
+/* Behind an exception that is under way already, and its handler's first instruction is what RSM returns to. */
+static void service_smi(struct x86_state *s, struct cpu *c)
+{
+    if (take(c, CPU_REQ_SMI)) {
+        s->smi_waits = true;
+    }
+    if (s->smi_waits && !s->smm && !s->shadow && !s->shadow_ss && !s->shutdown) {
+        s->smi_waits = false;
+        x86_smm_enter(s, s->was_halted);
+    }
+}
+
 /* True when something was delivered. */
 static bool service_nmi(struct x86_state *s, struct cpu *c)
 {
-    if (!(atomic_load(&c->request) & CPU_REQ_NMI) || s->shadow || s->shadow_ss) {
-        return false;      /* in the shadow the request stays; the shadowed instruction ends with a look here */
+    if (take(c, CPU_REQ_NMI)) {
+        s->nmi_waits = true;
     }
-    take(c, CPU_REQ_NMI);
-    if (s->nmi_masked) {
-        s->nmi_waits = true;      /* IRET rings again */
-        return false;
+    if (!s->nmi_waits || s->nmi_masked || s->shadow || s->shadow_ss) {
+        return false;      /* IRET or the end of the shadow rings again */
     }
+    s->nmi_waits = false;
     atomic_store(&c->halted, false);
     x86_deliver_nmi(s);
     return true;
@@ -92,8 +103,11 @@ void x86_service(struct cpu *c)
     struct x86_cpu *x = x86_of(c);
     struct x86_state *s = &x->s;
 
-    if (take(c, CPU_REQ_INIT)) {
-        do_init(x);
+    if (take(c, CPU_REQ_INIT) || s->init_waits) {
+        s->init_waits = s->smm;              /* held back until RSM (AMD APM vol. 2, 10.3.3) */
+        if (!s->smm) {
+            do_init(x);
+        }
     }
     if (take(c, CPU_REQ_SIPI) && atomic_load(&c->powered_off)) {
         do_sipi(x);
@@ -101,9 +115,6 @@ void x86_service(struct cpu *c)
     if (atomic_load(&c->powered_off) || s->shutdown) {
         atomic_store(&c->halted, true);
         return;
-    }
-    if (take(c, CPU_REQ_SMI)) {
-        log_unimp("SMI: no system management mode: ignored");
     }
     take(c, CPU_REQ_TIMER);
     if (s->exc.pending) {
@@ -115,18 +126,20 @@ void x86_service(struct cpu *c)
     if (s->dr6_pending && !s->shadow_ss) {
         x86_deliver_db(s);
     }
+    service_smi(s, c);
+    s->was_halted = false;
     if (!service_nmi(s, c)) {
         service_irq(s, x);
     }
 }
 
-bool x86_wakes(struct cpu *c)
+static bool wakes(struct cpu *c)
 {
     struct x86_cpu *x = x86_of(c);
     struct x86_state *s = &x->s;
     uint32_t r = atomic_load(&c->request);
 
-    if (r & CPU_REQ_INIT) {
+    if (((r & CPU_REQ_INIT) || s->init_waits) && !s->smm) {
         return true;
     }
     if (atomic_load(&c->powered_off)) {
@@ -135,8 +148,13 @@ bool x86_wakes(struct cpu *c)
     if (s->shutdown) {
         return false;
     }
-    if ((r & CPU_REQ_SMI) || ((r & CPU_REQ_NMI) && !s->nmi_masked) || s->exc.pending || s->dr6_pending) {
+    if ((((r & CPU_REQ_SMI) || s->smi_waits) && !s->smm) || (((r & CPU_REQ_NMI) || s->nmi_waits) && !s->nmi_masked) || s->exc.pending || s->dr6_pending) {
         return true;
     }
     return ((r & CPU_REQ_IRQ) || s->irq_waits) && (s->eflags & FL_IF) && x->lapic && x->lapic->ops->has_irq(x->lapic);
+}
+
+bool x86_wakes(struct cpu *c)
+{
+    return x86_of(c)->s.was_halted = wakes(c);
 }

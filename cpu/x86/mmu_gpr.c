@@ -60,7 +60,7 @@ static void *phys_host(struct cpu *c, uint64_t pa, _Atomic uint8_t **flags, bool
 
 static uint64_t a20(const struct x86_state *s, uint64_t pa)
 {
-    return s->a20 ? pa : pa & ~(1ull << 20);
+    return s->a20 || s->smm ? pa : pa & ~(1ull << 20);
 }
 
 static void entry_read(struct cpu *c, uint64_t pa, bool wide, struct entry *e)

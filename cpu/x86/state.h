@@ -66,7 +66,10 @@ struct x86_state {
     bool shadow;                         /* interrupt shadow after sti / mov ss / pop ss */
     bool shadow_ss;                      /* ... by mov ss / pop ss: debug traps are held too */
     bool nmi_masked;
-    bool smm;
+    bool smm;                            /* in system-management mode (smm.c) */
+    bool smi_waits, init_waits;          /* came while in SMM (an SMI: or in an interrupt shadow) */
+    bool was_halted;                     /* an event has just woken it from HLT */
+    uint32_t smbase;
     bool a20;                            /* A20 gate open */
     bool in_delivery;                    /* delivering: a fault now is a double fault candidate */
     uint8_t delivering;                  /* vector */

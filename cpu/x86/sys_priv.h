@@ -222,6 +222,12 @@ void x86_deliver_irq(struct x86_state *s, unsigned vector);
 void x86_deliver_nmi(struct x86_state *s);
 void x86_deliver_db(struct x86_state *s);
 
+/* Shuts the CPU down and has the machine reset. */
+void x86_triple_fault(struct x86_state *s);
+
+/* smm.c: takes an SMI. halted: the CPU waited in HLT, and RSM lets it wait again. */
+void x86_smm_enter(struct x86_state *s, bool halted);
+
 /* interrupts.c */
 void x86_service(struct cpu *c);
 bool x86_wakes(struct cpu *c);

@@ -439,6 +439,17 @@ uint64_t x86_do_set_shadow(struct x86_state *s, uint64_t ss, uint64_t b, uint64_
     return 0;
 }
 
+/* The shadowed instruction may leave its region by a jump, which asks for nothing: ring where something was held back. */
+uint64_t x86_do_end_shadow(struct x86_state *s, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    (void)a, (void)b, (void)c, (void)d;
+    s->shadow = s->shadow_ss = false;
+    if ((s->irq_waits && (s->eflags & FL_IF)) || (s->nmi_waits && !s->nmi_masked) || s->smi_waits) {
+        x86_look(s);
+    }
+    return 0;
+}
+
 /* --- CMPXCHG16B --- */
 
 uint64_t x86_do_cmpxchg16b(struct x86_state *s, uint64_t va, uint64_t b, uint64_t c, uint64_t d)

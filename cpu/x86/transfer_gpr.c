@@ -390,8 +390,6 @@ uint64_t x86_do_iret(struct x86_state *s, uint64_t opsize, uint64_t next, uint64
     s->nmi_masked = false;
     s->monitor_addr = ~0ull;
     if (s->nmi_waits) {
-        s->nmi_waits = false;
-        atomic_fetch_or(&cpu_of(s)->request, CPU_REQ_NMI);
         x86_look(s);
     }
     look_if_waiting(s);

@@ -510,8 +510,7 @@ static bool translate_one(struct x86_tr *t, struct x86_insn *i, bool first)
         return false;
     }
     if (t->mode & X86_MODE_SHADOW) {
-        ir_stenv(t->ir, IR_8, X86_ENV(shadow), ir_const(t->ir, 0));
-        ir_stenv(t->ir, IR_8, X86_ENV(shadow_ss), ir_const(t->ir, 0));
+        tr_call(t, &x86_helper_end_shadow, 0, 0, 0, 0);
     }
     if (!x86_tr_table[i->row->handler](t, i)) {
         return false;

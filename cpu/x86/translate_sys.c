@@ -472,11 +472,10 @@ bool x86_tr_pkru(struct x86_tr *t, const struct x86_insn *i)
     return tr_ud(t);
 }
 
-/* Outside system-management mode, which is not built yet, rsm is #UD. */
 bool x86_tr_rsm(struct x86_tr *t, const struct x86_insn *i)
 {
     (void)i;
-    return tr_ud(t);
+    return tr_goto_linear(t, tr_call(t, &x86_helper_rsm, 0, 0, 0, 0), IR_IND_RET);
 }
 
 /* ---- system calls ---- */
@@ -645,6 +644,10 @@ bool x86_tr_out(struct x86_tr *t, const struct x86_insn *i)
 {
     ir_ref port = ir_zext(t->ir, IR_16, tr_read(t, &i->op[0]));
     tr_call(t, &x86_helper_out, port, ir_const(t->ir, i->op[1].size), tr_read(t, &i->op[1]), 0);
-    /* a port may have moved memory under us (A20, shadow RAM): look again in firmware's modes */
-    return t->code64 ? true : tr_end(t, TCG_EXIT_EVENT);
+    /* a port may have moved memory under us (A20, shadow RAM): look again in firmware's modes; elsewhere an SMI that it caused is seen by the poll */
+    if (!t->code64) {
+        return tr_end(t, TCG_EXIT_EVENT);
+    }
+    ir_poll(t->ir, tr_target(t, t->next_off));
+    return true;
 }

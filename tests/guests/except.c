@@ -354,12 +354,13 @@ static void t_debug_data(void)
 
 /* --- interrupt shadow, with a pending interrupt from the local APIC --- */
 SNIP(s_sti, "sti\n nop\n nop\n nop") SNIP(s_sticli, "sti\n cli\n nop") SNIP(s_stisti, "sti\n sti\n nop\n nop") SNIP(s_ss, "sti\n mov %ss, %eax\n mov %eax, %ss\n nop\n nop")
-SNIP(s_popf, "pushf\n orl $0x200, (%rsp)\n popf\n nop\n nop")
+SNIP(s_popf, "pushf\n orl $0x200, (%rsp)\n popf\n nop\n nop") SNIP(s_jmp, "sti\n jmp 1f\n nop\n 1: mov $100000000, %ecx\n 2: loop 2b")
+SNIP(s_ret, "lea 1f(%rip), %rax\n push %rax\n sti\n ret\n 1: mov $100000000, %ecx\n 2: loop 2b")
 static void t_shadow(void)
 {
     apic_on();
     static const struct { const char *code; int at; } row[] = {
-        { s_sti, 2 }, { s_sticli, -1 }, { s_stisti, 2 }, { s_ss, 3 }, { s_popf, 9 },
+        { s_sti, 2 }, { s_sticli, -1 }, { s_stisti, 2 }, { s_ss, 3 }, { s_popf, 9 }, { s_jmp, 4 }, { s_ret, 10 },
     };
     for (unsigned i = 0; i < sizeof row / sizeof *row; i++) {
         ipi(0, 0x40000 | 0xa0);                          /* to self: pending while IF is clear */
