@@ -27,6 +27,12 @@ struct accel_ops {
     void (*cpu_fini)(struct cpu *c);
     /* Runs guest code on this thread until a request or an event needs core/. No lock held. */
     enum cpu_exit (*run)(struct cpu *c);
+    /* What the engine does about requests before each run(); NULL: ops->service(). The same for ops->wakes(). */
+    void (*service)(struct cpu *c);
+    bool (*wakes)(struct cpu *c);
+    /* Runs up to n instructions exactly, one by one, with nothing kept from before: for an engine that cannot execute the next
+     * one itself. State is in the struct; c->engine is this engine. *done: how many. vCPU's thread, no lock held. NULL: cannot. */
+    enum cpu_exit (*run_some)(struct cpu *c, unsigned n, unsigned *done);
     /* Makes run() return soon. Any thread; may be called when the vCPU is not running. */
     void (*kick)(struct cpu *c);
     /* Register state between the engine and the ISA struct. The translator has nothing to do. */

@@ -62,7 +62,7 @@ static bool cpu_park(struct cpu *c)
         atomic_fetch_and(&c->request, ~(uint32_t)CPU_REQ_STOP);
         wait = !c->quit && cpu_must_park(m);
         if (!wait && !c->quit && atomic_load(&c->halted)) {
-            wait = !c->ops->wakes(c);
+            wait = !(m->accel->wakes ? m->accel->wakes(c) : c->ops->wakes(c));
             if (!wait) {
                 atomic_store(&c->halted, false);
             }
@@ -95,7 +95,11 @@ static void *vcpu_thread(void *opaque)
         }
         /* Between two runs no flat view is held: renewing the epoch lets older ones be freed. */
         atomic_store(&c->view_epoch, atomic_load(&m->priv->epoch));
-        c->ops->service(c);
+        if (m->accel->service) {
+            m->accel->service(c);
+        } else {
+            c->ops->service(c);
+        }
         if (atomic_load(&c->halted) || (atomic_load(&c->request) & (CPU_REQ_STOP | CPU_REQ_WORK))) {
             continue;
         }
@@ -130,6 +134,7 @@ struct cpu *cpu_new(struct machine *m, const struct cpu_ops *ops, unsigned index
     c->machine = m;
     c->index = index;
     c->model = g_strdup(model);
+    c->engine = m->accel;
     c->memory = &m->memory;
     c->io = &m->io;
     c->parked = c->stopped = true;

@@ -80,6 +80,9 @@ struct cpu_ops {
      * by priority, and remembers the rest in state of its own. May set `halted` (wait for SIPI).
      */
     void (*service)(struct cpu *c);
+    /* The part of service() that an engine which delivers interrupts by itself leaves to the ISA: INIT, SIPI and the like. State is in
+     * the struct and is changed there. True: something was done. vCPU's thread. */
+    bool (*startup)(struct cpu *c);
     /* True if a halted CPU must wake up. Machine lock. Core then clears `halted` and calls service(). */
     bool (*wakes)(struct cpu *c);
 
@@ -116,7 +119,9 @@ struct cpu {
     struct address_space *io;           /* x86 ports; NULL elsewhere */
 
     GThread *thread;
-    struct accel_cpu *accel;            /* the engine's own part; owned by it */
+    const struct accel_ops *engine;     /* whose services this vCPU's helpers use now: the machine's engine, or the translator that helps it out */
+    struct accel_cpu *accel;            /* the translator's own part; owned by it */
+    struct hw_cpu *hw;                  /* a hardware engine's own part; owned by it */
     _Atomic uint32_t request;           /* enum cpu_request; set by any thread, followed by cpu_kick() */
     _Atomic bool halted;                /* waits for ops->wakes() */
     _Atomic bool powered_off;           /* x86 APs before SIPI */

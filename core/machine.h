@@ -49,7 +49,8 @@ enum shutdown_cause { SHUTDOWN_NONE, SHUTDOWN_GUEST, SHUTDOWN_GUEST_RESET, SHUTD
 struct machine {
     struct machine_spec spec;
     const struct accel_ops *accel;
-    void *accel_data;
+    void *accel_data;               /* the translator's */
+    void *hw_data;                  /* a hardware engine's */
 
     struct machine_priv *priv;      /* core/machine.c */
 

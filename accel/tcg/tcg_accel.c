@@ -417,6 +417,35 @@ static enum cpu_exit tcg_run(struct cpu *c)
     }
 }
 
+/* For an engine that cannot execute what comes next: the interpreter, from a cold TLB, since others have written to memory unseen. */
+static enum cpu_exit tcg_run_some(struct cpu *c, unsigned n, unsigned *done)
+{
+    struct accel_cpu *ac = c->accel;
+    uint32_t reason;
+
+    vcpu_set_self(ac);
+    ac->mmu_note = log_on(LOG_MMU) ? mmu_note : NULL;
+    tlb_flush_all(ac);
+    for (*done = 0; *done < n; ++*done) {
+        do {
+            reason = run_alone(ac);
+        } while (reason == TCG_EXIT_ONE);
+        switch (reason) {
+        case TCG_EXIT_HALT:
+            return CPU_EXIT_HALT;
+        case TCG_EXIT_STOP:
+            return CPU_EXIT_RESET;
+        case TCG_EXIT_RAISED:
+        case TCG_EXIT_EVENT:
+            c->ops->service(c);
+            break;
+        default:
+            break;
+        }
+    }
+    return CPU_EXIT_AGAIN;
+}
+
 const struct accel_ops accel_tcg = {
     .name = "tcg",
     .desc = "binary translator",
@@ -426,6 +455,7 @@ const struct accel_ops accel_tcg = {
     .cpu_init = tcg_cpu_init,
     .cpu_fini = tcg_cpu_fini,
     .run = tcg_run,
+    .run_some = tcg_run_some,
     .kick = tcg_kick,
     .reset = tcg_reset,
     .invalidate = tcg_invalidate,

@@ -173,8 +173,8 @@ void x86_cpu_set_a20(struct cpu *c, bool open)
 
     if (s->a20 != open) {
         s->a20 = open;
-        if (c->machine->accel && c->machine->accel->tlb_flush) {
-            c->machine->accel->tlb_flush(c, TLB_FLUSH_ALL, 0, 0);
+        if (c->engine && c->engine->tlb_flush) {
+            c->engine->tlb_flush(c, TLB_FLUSH_ALL, 0, 0);
         }
     }
 }
@@ -287,6 +287,7 @@ const struct cpu_ops x86_cpu_ops = {
     .init = x86_init,
     .reset = x86_reset,
     .service = x86_service,
+    .startup = x86_startup,
     .wakes = x86_wakes,
     .walk = x86_walk,
     .watch = x86_watch,

@@ -98,20 +98,31 @@ static void service_irq(struct x86_state *s, struct x86_cpu *x)
     }
 }
 
+bool x86_startup(struct cpu *c)
+{
+    struct x86_cpu *x = x86_of(c);
+    bool done = false;
+
+    if (take(c, CPU_REQ_INIT) || x->s.init_waits) {
+        x->s.init_waits = x->s.smm;          /* held back until RSM (AMD APM vol. 2, 10.3.3) */
+        if (!x->s.smm) {
+            do_init(x);
+            done = true;
+        }
+    }
+    if (take(c, CPU_REQ_SIPI) && atomic_load(&c->powered_off)) {
+        do_sipi(x);
+        done = true;
+    }
+    return done;
+}
+
 void x86_service(struct cpu *c)
 {
     struct x86_cpu *x = x86_of(c);
     struct x86_state *s = &x->s;
 
-    if (take(c, CPU_REQ_INIT) || s->init_waits) {
-        s->init_waits = s->smm;              /* held back until RSM (AMD APM vol. 2, 10.3.3) */
-        if (!s->smm) {
-            do_init(x);
-        }
-    }
-    if (take(c, CPU_REQ_SIPI) && atomic_load(&c->powered_off)) {
-        do_sipi(x);
-    }
+    x86_startup(c);
     if (atomic_load(&c->powered_off) || s->shutdown) {
         atomic_store(&c->halted, true);
         return;

@@ -75,7 +75,7 @@ static void watch(struct str *t, uint64_t va, bool write)
         return;
     }
     if (!t->c->in_exclusive) {
-        t->c->machine->accel->run_exclusive(t->c);
+        t->c->engine->run_exclusive(t->c);
     }
     x86_watch(t->c, va, t->size, write, true);
 }
@@ -85,7 +85,7 @@ static uint64_t load(struct str *t, uint64_t va)
     watch(t, va, false);
     struct mmu_fault f;
     uint64_t v = 0;
-    if (!t->c->machine->accel->ld(t->c, va, t->size, t->regime, &v, &f)) {
+    if (!t->c->engine->ld(t->c, va, t->size, t->regime, &v, &f)) {
         x86_raise_fault(t->s, &f);
     }
     return v;
@@ -95,7 +95,7 @@ static void store(struct str *t, uint64_t va, uint64_t v)
 {
     watch(t, va, true);
     struct mmu_fault f;
-    if (!t->c->machine->accel->st(t->c, va, t->size, t->regime, v, &f)) {
+    if (!t->c->engine->st(t->c, va, t->size, t->regime, v, &f)) {
         x86_raise_fault(t->s, &f);
     }
 }
@@ -126,7 +126,7 @@ static uint8_t *span(struct str *t, uint64_t va, uint64_t n, enum mem_access acc
 {
     struct mmu_fault f;
     uint64_t low = t->down ? va - (n - 1) * t->size : va;
-    return t->c->machine->accel->probe(t->c, low, (unsigned)(n * t->size), access, t->regime, &f);
+    return t->c->engine->probe(t->c, low, (unsigned)(n * t->size), access, t->regime, &f);
 }
 
 static void advance(struct str *t, bool src, bool dst, uint64_t n)
@@ -307,7 +307,7 @@ uint64_t x86_do_str_ins(struct x86_state *s, uint64_t form, uint64_t b, uint64_t
     for (unsigned done = 0; left && done < 512; left--, done++) {
         uint64_t to = linear(&t, X86_ES, s->gpr[X86_RDI] & t.mask, true);
         struct mmu_fault f;
-        if (!t.c->machine->accel->probe(t.c, to, t.size, MEM_WRITE, t.regime, &f) && f.vector != MMU_NO_FAULT) {
+        if (!t.c->engine->probe(t.c, to, t.size, MEM_WRITE, t.regime, &f) && f.vector != MMU_NO_FAULT) {
             x86_raise_fault(t.s, &f);                            /* before the port is read */
         }
         store(&t, to, x86_do_in(s, s->gpr[X86_RDX] & 0xffff, t.size, 0, 0));

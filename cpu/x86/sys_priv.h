@@ -92,7 +92,7 @@ enum { SYS_TSS16 = 1, SYS_LDT = 2, SYS_TSS16_BUSY = 3, SYS_CALL16 = 4, SYS_TASK 
 #define DR7_GD (1u << 13)
 
 static inline struct cpu *cpu_of(struct x86_state *s) { return &x86_of_state(s)->cpu; }
-static inline const struct accel_ops *accel_of(struct x86_state *s) { return cpu_of(s)->machine->accel; }
+static inline const struct accel_ops *accel_of(struct x86_state *s) { return cpu_of(s)->engine; }
 static inline unsigned x86_cpl(const struct x86_state *s) { return s->hflags >> X86_MODE_CPL_SHIFT & 3; }
 static inline bool x86_code64(const struct x86_state *s) { return (s->hflags & X86_MODE_CODE_MASK) == X86_MODE_CODE64; }
 static inline bool x86_lma(const struct x86_state *s) { return s->hflags & X86_MODE_LMA; }
@@ -230,6 +230,7 @@ void x86_smm_enter(struct x86_state *s, bool halted);
 
 /* interrupts.c */
 void x86_service(struct cpu *c);
+bool x86_startup(struct cpu *c);
 bool x86_wakes(struct cpu *c);
 
 /* msr.c; false: #GP(0) */

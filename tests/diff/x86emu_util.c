@@ -680,6 +680,7 @@ bool xd_emu_init(const char **why)
     emu.x = memset(p, 0, sizeof(struct x86_cpu));
     emu.x->cpu.ops = &x86_cpu_ops;
     emu.x->cpu.machine = &emu.machine;
+    emu.x->cpu.engine = &accel;
     emu.x->cpu.model = "max";
     if (!x86_cpu_ops.init(&emu.x->cpu, &err)) {
         *why = err->message;

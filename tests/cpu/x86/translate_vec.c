@@ -106,6 +106,7 @@ static void make_cpu(uint64_t cr0, uint64_t cr4, unsigned bits)
         machine.spec.cpus = machine.spec.max_cpus = machine.spec.sockets = machine.spec.dies = machine.spec.cores = machine.spec.threads = 1;
         x->cpu.ops = &x86_cpu_ops;
         x->cpu.machine = &machine;
+        x->cpu.engine = &accel;
         x->cpu.model = "max";
         cr_assert(x86_cpu_ops.init(&x->cpu, &err));
         arena_init(&arena);
