@@ -211,12 +211,30 @@ static bool item_take(struct options *o, char *item, const char *first, const st
     return true;
 }
 
+bool options_add(struct options *o, const char *key, const char *value, const struct option_desc *desc, GError **err)
+{
+    const struct option_desc *d = desc ? desc_find(desc, key) : NULL;
+
+    if (desc && !d) {
+        return unknown_key(desc, key, err);
+    }
+    if (d && !value_check(d, value, err)) {
+        return false;
+    }
+    pair_add(o, key, value);
+    return true;
+}
+
 struct options *options_parse(const char *text, const char *first, const struct option_desc *desc, GError **err)
 {
-    struct options *o = g_new0(struct options, 1);
+    struct options *o;
     const char *at = text;
     bool ok = true;
 
+    if (text && *text == '{') {
+        return options_parse_json(text, desc, err);
+    }
+    o = g_new0(struct options, 1);
     o->pairs = g_array_new(FALSE, FALSE, sizeof(struct option_pair));
     while (ok && at && *at) {
         char *item = item_next(&at);

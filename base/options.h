@@ -26,11 +26,18 @@ struct option_desc {
 struct options;                  /* parsed pairs, in order; owns its strings */
 
 /*
- * Parses text. `first` (may be NULL) names the key that a first item without '=' belongs to ("-machine pc").
+ * Parses text; one that begins with '{' is JSON (below). `first` (may be NULL) names the key that a first item without '=' belongs to ("-machine pc").
  * desc (terminated by a NULL name; NULL: any key, all strings) is checked for names and values.
  * Returns NULL with *err set on the first mistake. Free with options_free().
  */
 struct options *options_parse(const char *text, const char *first, const struct option_desc *desc, GError **err);
+/*
+ * A JSON object as the same pairs: {"a":{"b":1},"c":true,"d":["x","y"]} is a.b=1,c=on,d=x,d=y. Objects with the one member "str" in a list
+ * stand for its text (hostfwd of -netdev), others are numbered: d.0.x. null is the text "null".
+ */
+struct options *options_parse_json(const char *text, const struct option_desc *desc, GError **err);
+/* One more pair, checked against desc. */
+bool options_add(struct options *o, const char *key, const char *value, const struct option_desc *desc, GError **err);
 void options_free(struct options *o);
 void options_merge(struct options *into, const struct options *from);    /* later pairs win */
 

@@ -2,6 +2,7 @@
 #include "base/options.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 static const char *const colours[] = { "red", "green", NULL };
 static const struct option_desc desc[] = {
@@ -103,4 +104,30 @@ Test(options, numbers)
     cr_expect_not(parse_uint("1 ", &v, NULL));
     cr_expect_not(parse_uint("", &v, NULL));
     cr_expect_not(parse_uint("0x", &v, NULL));
+}
+
+Test(options, json)
+{
+    static const struct option_desc desc[] = { { "n", OPT_UINT, NULL, NULL, NULL, 1, 9 }, { 0 } };
+    GError *err = NULL;
+    struct options *o = options_parse("{\"type\":\"stream\",\"server\":{\"path\":\"/a,b\",\"abstract\":false},\"n\":7,"
+                                      "\"fwd\":[{\"str\":\"tcp::1-:2\"},\"x\"],\"l\":[{\"a\":1,\"b\":2}]}", "type", NULL, &err);
+    const char *key, *value;
+
+    cr_assert(o, "%s", err ? err->message : "");
+    cr_assert_str_eq(options_string(o, "type", ""), "stream");
+    cr_assert_str_eq(options_string(o, "server.path", ""), "/a,b");
+    cr_assert(!options_bool(o, "server.abstract", true));
+    cr_assert_eq(options_uint(o, "n", 0), 7);
+    options_at(o, 4, &key, &value);
+    cr_assert_str_eq(key, "fwd");
+    cr_assert_str_eq(value, "tcp::1-:2");
+    cr_assert_str_eq(options_string(o, "l.0.b", ""), "2");
+    options_free(o);
+    cr_assert_null(options_parse("{\"n\":10}", NULL, desc, &err));
+    cr_assert(strstr(err->message, "between 1 and 9"), "%s", err->message);
+    g_clear_error(&err);
+    cr_assert_null(options_parse("{\"n\":", NULL, desc, &err));
+    cr_assert(strstr(err->message, "JSON"), "%s", err->message);
+    g_clear_error(&err);
 }
