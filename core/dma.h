@@ -46,6 +46,8 @@ struct dma_sg {
 void dma_sg_init(struct dma_sg *sg, struct address_space *as, bool write);
 /* Appends [addr, addr+len). False: the list would be longer than DMA_SG_MAX; nothing was added. */
 bool dma_sg_add(struct dma_sg *sg, uint64_t addr, uint64_t len);
+/* The same for devices that refuse what is not RAM: false also then, with the list to be given up. */
+bool dma_sg_add_ram(struct dma_sg *sg, uint64_t addr, uint64_t len);
 /* The transfer is over: marks the first `written` bytes dirty (write lists) and frees the list. */
 void dma_sg_end(struct dma_sg *sg, uint64_t written);
 /* Copies between a list and a buffer from byte `offset` of the list on; bytes copied (less at the list's end). */

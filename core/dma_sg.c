@@ -37,7 +37,7 @@ static struct ram_block *block_of(const struct dma_sg *sg, const void *host)
     return ram_find_host(sg->as->machine, host, &offset);
 }
 
-bool dma_sg_add(struct dma_sg *sg, uint64_t addr, uint64_t len)
+static bool add(struct dma_sg *sg, uint64_t addr, uint64_t len, bool ram_only)
 {
     if (len > DMA_SG_MAX - sg->bytes) {
         return false;
@@ -47,6 +47,9 @@ bool dma_sg_add(struct dma_sg *sg, uint64_t addr, uint64_t len)
         void *host = dma_map(sg->as, addr, &piece, sg->write);
         struct ram_block *block = host ? block_of(sg, host) : NULL;
 
+        if (!host && ram_only) {
+            return false;
+        }
         if (!host) {
             /* Page by page: what lies behind a hole may be RAM again. */
             piece = MIN(len, PAGE_SIZE - (addr & (PAGE_SIZE - 1)));
@@ -60,6 +63,9 @@ bool dma_sg_add(struct dma_sg *sg, uint64_t addr, uint64_t len)
     }
     return true;
 }
+
+bool dma_sg_add(struct dma_sg *sg, uint64_t addr, uint64_t len) { return add(sg, addr, len, false); }
+bool dma_sg_add_ram(struct dma_sg *sg, uint64_t addr, uint64_t len) { return add(sg, addr, len, true); }
 
 void dma_sg_end(struct dma_sg *sg, uint64_t written)
 {

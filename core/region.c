@@ -218,6 +218,7 @@ static void space_update(struct address_space *as)
         return;
     }
     atomic_store(&as->view, to);
+    as->layout++;
     old.epoch = atomic_fetch_add(&p->epoch, 1) + 1;
     for (GList *l = as->listeners; l; l = l->next) {
         struct region_listener *listener = l->data;
@@ -322,7 +323,7 @@ void region_set_readonly(struct region *r, bool on)
 
 void address_space_init(struct address_space *as, struct machine *m, const char *name, struct region *root)
 {
-    *as = (struct address_space){ .machine = m, .name = name, .root = root };
+    *as = (struct address_space){ .machine = m, .name = name, .root = root, .layout = 1 };
     root->space = as;
     atomic_store(&as->view, view_make(root));
     g_ptr_array_add(m->priv->spaces, as);

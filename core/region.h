@@ -87,6 +87,7 @@ struct address_space {
     GList *listeners;
     unsigned depth;                         /* nesting of region_begin() */
     bool pending;
+    uint64_t layout;                        /* counts changes of the view, from 1: for who keeps what he has looked up. Machine lock */
 };
 
 /* Initialisers; the struct is the caller's (usually inside a device) and must outlive its place in the tree. */
