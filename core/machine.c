@@ -87,6 +87,8 @@ struct machine *machine_new(void)
     region_init_container(&m->io_root, "io", 0x10000);
     address_space_init(&m->memory, m, "memory", &m->memory_root);
     address_space_init(&m->io, m, "I/O", &m->io_root);
+    region_init_container(&m->nothing_root, "nothing", UINT64_MAX);
+    address_space_init(&m->nothing, m, "nothing", &m->nothing_root);
     machine_unlock(m);
     return m;
 }

@@ -34,6 +34,7 @@ struct machine_spec {
     unsigned cpus, max_cpus, sockets, dies, cores, threads;
     uint64_t ram_size;              /* bytes */
     const char *kernel, *initrd, *append, *firmware, *dtb;
+    const char *const *data_dirs;   /* -L, NULL-terminated; NULL: none */
     const char *name, *uuid;
     struct chardev *serial[4];      /* NULL: none */
     bool acpi, hpet, graphics;
@@ -58,6 +59,8 @@ struct machine {
     struct region memory_root, io_root;
     struct address_space smm;       /* what an x86 CPU in system-management mode sees; smm.root is NULL until machine_smm_space() */
     struct region smm_root, smm_memory;
+    struct address_space nothing;   /* an empty one: what a device reaches that may not do DMA */
+    struct region nothing_root;
     GPtrArray *ram;                 /* struct ram_block * */
     struct ram_block *main_ram;
     uint64_t ram_pages;             /* RAM page numbers handed out so far */

@@ -32,7 +32,7 @@ static const struct accel_ops *const engines[] = { &accel_tcg, NULL };
 static const struct device_class *const classes[] = {
     &isa_bus_class, &i8042_class, &port92_class, &fw_cfg_class,
     &i8254_class, &i8259_class, &ioapic_class, &lapic_class, &mc146818_class,
-    &i440fx_class, &piix3_class, &piix4_pm_class,
+    &i440fx_host_class, &i440fx_class, &piix3_class, &piix4_pm_class,
     &uart16550_class, &debugexit_class,
     NULL,
 };

@@ -201,7 +201,7 @@ static bool piix4_pm_init(struct device *d, GError **err)
 {
     struct piix4_pm *p = (struct piix4_pm *)d;
     struct isa_bus *isa = isa_bus_find(d->machine, err);
-    if (!isa || !isa_irq(isa, 9, &p->sci, err) || !pci_device_init(&p->pci, p->pci.bus, PCI_DEVFN(1, 3), &piix4_pm_id, err)) {
+    if (!isa || !isa_irq(isa, 9, &p->sci, err) || !pci_device_init(&p->pci, &piix4_pm_id, err)) {
         return false;
     }
     uint8_t *c = p->pci.config, *w = p->pci.writable;
@@ -211,23 +211,11 @@ static bool piix4_pm_init(struct device *d, GError **err)
     c[CONFIG_PMREGMISC] = 1;
     w[CONFIG_PMREGMISC] = 1;
     c[PCI_INTERRUPT_LINE] = 9;
-    pci_device_ready(&p->pci);
     timer_init(&p->overflow, d->machine, CLOCK_VIRTUAL_NS, overflow_fire, p);
     region_init_io(&p->pm_ports, "acpi-pm", &pm_ops, p, PM_SIZE);
     region_init_io(&p->smi_ports, "apm", &smi_ops, p, 2);
     region_add(&d->machine->io_root, &p->smi_ports, PM_SMI_PORT, 0);
-    return true;
-}
-
-void piix4_pm_set_bus(struct device *d, struct pci_bus *bus) { ((struct piix4_pm *)d)->pci.bus = bus; }
-
-static void piix4_pm_fini(struct device *d) { pci_device_fini(&((struct piix4_pm *)d)->pci); }
-
-static void piix4_pm_reset(struct device *d, enum reset_phase phase)
-{
-    if (phase == RESET_ENTER) {
-        pci_device_reset(&((struct piix4_pm *)d)->pci);
-    }
+    return pci_device_ready(&p->pci, err);
 }
 
 static void piix4_pm_settle(struct device *d)
@@ -258,5 +246,5 @@ static const struct field piix4_pm_fields[] = {
 const struct device_class piix4_pm_class = {
     .name = "PIIX4_PM", .desc = "ACPI power management of a PC", .bus = "pci", .size = sizeof(struct piix4_pm), .version = 1,
     .fields = piix4_pm_fields, .n_fields = G_N_ELEMENTS(piix4_pm_fields),
-    .init = piix4_pm_init, .fini = piix4_pm_fini, .reset = piix4_pm_reset, .settle = piix4_pm_settle,
+    .init = piix4_pm_init, .fini = pci_class_fini, .reset = pci_class_reset, .settle = piix4_pm_settle,
 };

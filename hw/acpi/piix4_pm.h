@@ -30,7 +30,6 @@ struct piix4_pm {
 
 extern const struct device_class piix4_pm_class;
 
-void piix4_pm_set_bus(struct device *d, struct pci_bus *bus);
 /* A press of the power button; as a line: {piix4_pm_button, device, 0}. Machine lock. */
 void piix4_pm_button(void *pm, unsigned n, int level);
 

@@ -214,27 +214,21 @@ static bool build_isa(struct pc *pc, struct machine *m, GError **err)
 
 static bool build_pci(struct pc *pc, struct machine *m, GError **err)
 {
-    struct device *d = device_make(m, &i440fx_class, NULL, err, NULL);
-    if (!d) {
+    struct pci_host *host = (struct pci_host *)device_make(m, &i440fx_host_class, NULL, err, NULL);
+    if (!host || !device_make(m, &i440fx_class, NULL, err, "addr", "0", NULL)) {
         return false;
     }
-    struct i440fx *host = i440fx_of(d);
     host->bus.msi = pc_msi;
     host->bus.msi_owner = pc;
-    struct device *bridge = device_new(m, &piix3_class, NULL);
-    piix3_set_bus(bridge, host);
-    for (unsigned i = 0; i < ISA_IRQS; i++) {
-        if (!isa_irq(pc->isa, i, &((struct piix3 *)bridge)->irq[i], err)) {
+    struct piix3 *bridge = (struct piix3 *)device_make(m, &piix3_class, NULL, err, "addr", "1", NULL);
+    for (unsigned i = 0; bridge && i < ISA_IRQS; i++) {
+        if (!isa_irq(pc->isa, i, &bridge->irq[i], err)) {
             return false;
         }
     }
-    struct device *pm = device_new(m, &piix4_pm_class, NULL);
-    piix4_pm_set_bus(pm, &host->bus);
-    if (!device_add(bridge, err) || !device_add(pm, err)) {
-        return false;
-    }
+    struct device *pm = bridge ? device_make(m, &piix4_pm_class, NULL, err, "addr", "1.3", NULL) : NULL;
     m->power_button = (struct irq_line){ piix4_pm_button, pm, 0 };
-    return true;
+    return pm != NULL;
 }
 
 /* --- what firmware would leave --- */

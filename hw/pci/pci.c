@@ -1,9 +1,11 @@
 /*
- * PCI devices: type 0 configuration space with per-bit write masks, mapping of BARs, INTx. Spec: PCI Local Bus 3.0, chapter 6.
- * Bridges (type 1) and MSI are not here yet; the bus has the place where messages leave.
+ * PCI devices: configuration space with per-bit write masks, mapping of BARs, INTx, DMA spaces, buses. See pci.h.
+ * Messages are in msi.c, PCI Express and power management in pcie.c, expansion ROMs in pci_rom.c, bridges in pci_bridge.c.
+ * Left out: error reporting (parity, SERR), which nothing here can cause.
  */
 #include "hw/pci/pci.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -27,18 +29,27 @@ void pci_put32(uint8_t *p, uint32_t v)
 
 /* --- BARs --- */
 
-static unsigned bar_offset(unsigned n) { return n == PCI_ROM_BAR ? PCI_ROM_ADDRESS : PCI_BAR0 + 4 * n; }
+static bool is_bridge(const struct pci_device *p) { return (p->config[PCI_HEADER_TYPE] & 0x7f) == 1; }
+
+static unsigned bar_offset(const struct pci_device *p, unsigned n)
+{
+    return n < PCI_ROM_BAR ? PCI_BAR0 + 4 * n : is_bridge(p) ? 0x38u : PCI_ROM_ADDRESS;
+}
 
 static bool is_64(const struct pci_bar *b) { return b->type == PCI_BAR_MEM64 || b->type == PCI_BAR_MEM64_PREFETCH; }
+
+bool pci_decodes(const struct pci_device *p, uint16_t command_bit)
+{
+    return (pci_get16(&p->config[PCI_COMMAND]) & command_bit) && !(p->pm_at && (p->config[p->pm_at + 4] & 3));
+}
 
 /* Where the registers say that the BAR lies. False: it is off, or where nothing can be. */
 static bool bar_place(const struct pci_device *p, unsigned n, uint64_t *at)
 {
     const struct pci_bar *b = &p->bar[n];
-    const uint8_t *reg = &p->config[bar_offset(n)];
-    uint16_t command = pci_get16(&p->config[PCI_COMMAND]);
+    const uint8_t *reg = &p->config[bar_offset(p, n)];
     uint64_t v = pci_get32(reg);
-    if (!(command & (b->type == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)) || (n == PCI_ROM_BAR && !(v & 1))) {
+    if (!pci_decodes(p, b->type == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY) || (n == PCI_ROM_BAR && !(v & 1))) {
         return false;
     }
     if (is_64(b)) {
@@ -53,7 +64,7 @@ static bool bar_place(const struct pci_device *p, unsigned n, uint64_t *at)
     return *at != 0 && last > *at && (is_64(b) ? last < 1ull << 52 : last < 0xfec00000u);
 }
 
-static void update_bars(struct pci_device *p)
+void pci_bars_update(struct pci_device *p)
 {
     bool begun = false;
     for (unsigned n = 0; n < PCI_BARS; n++) {
@@ -86,7 +97,7 @@ static void update_bars(struct pci_device *p)
 
 void pci_bar_add(struct pci_device *p, unsigned n, enum pci_bar_type type, struct region *r, uint64_t size)
 {
-    unsigned at = bar_offset(n);
+    unsigned at = bar_offset(p, n);
     g_assert(n < PCI_BARS && size && !(size & (size - 1)));
     p->bar[n] = (struct pci_bar){ .region = r, .size = size, .type = type };
     if (n == PCI_ROM_BAR) {
@@ -102,18 +113,39 @@ void pci_bar_add(struct pci_device *p, unsigned n, enum pci_bar_type type, struc
 
 /* --- interrupt pin --- */
 
+/* The line of the root bus that the pin reaches: each bridge on the way turns it by the slot (PCI-to-PCI Bridge 1.2, 9.1). */
+static void pin_drive(struct pci_device *p, bool on)
+{
+    unsigned pin = p->config[PCI_INTERRUPT_PIN] - 1u;
+    if (p->driven == on || pin > 3) {
+        return;
+    }
+    p->driven = on;
+    while (p->bus->bridge) {
+        pin = (pin + pci_slot(p)) & 3;
+        p = p->bus->bridge;
+    }
+    struct pci_bus *b = p->bus;
+    if (!b->route) {
+        return;
+    }
+    unsigned n = b->route(b->owner, p, pin);
+    b->count[n] += on ? 1 : -1;
+    if (b->count[n] == on) {
+        b->line(b->owner, n, on);
+    }
+}
+
 void pci_device_settle(struct pci_device *p)
 {
-    bool level = p->intx && !(pci_get16(&p->config[PCI_COMMAND]) & PCI_COMMAND_INTX_OFF);
+    bool off = (pci_get16(&p->config[PCI_COMMAND]) & PCI_COMMAND_INTX_OFF) || pci_msi_on(p) || pci_msix_on(p);
     if (p->intx) {
         p->config[PCI_STATUS] |= PCI_STATUS_INTX;
     } else {
         p->config[PCI_STATUS] &= ~PCI_STATUS_INTX;
     }
-    update_bars(p);
-    if (p->config[PCI_INTERRUPT_PIN] && p->bus->intx) {
-        p->bus->intx(p->bus->owner, p, p->config[PCI_INTERRUPT_PIN] - 1, level);
-    }
+    pci_bars_update(p);
+    pin_drive(p, p->intx && !off);
 }
 
 void pci_set_intx(struct pci_device *p, bool level)
@@ -124,18 +156,58 @@ void pci_set_intx(struct pci_device *p, bool level)
     }
 }
 
-/* --- configuration space --- */
-
-static struct pci_device *find(struct pci_bus *b, unsigned bus, unsigned devfn)
+void pci_notify(struct pci_device *p, unsigned vector)
 {
-    return bus == 0 && devfn < 256 ? b->at[devfn] : NULL;
+    if (pci_msix_on(p)) {
+        pci_msix_notify(p, vector);
+    } else if (pci_msi_on(p)) {
+        pci_msi_notify(p, vector);
+    }
 }
 
-uint32_t pci_config_read(struct pci_bus *b, unsigned bus, unsigned devfn, unsigned offset, unsigned size)
+/* --- DMA --- */
+
+struct address_space *pci_dma(struct pci_device *p)
 {
-    struct pci_device *p = find(b, bus, devfn);
+    struct machine *m = p->dev.machine;
+    for (;;) {
+        if (!pci_decodes(p, PCI_COMMAND_MASTER)) {
+            return &m->nothing;
+        }
+        if (!p->bus->bridge) {
+            return p->bus->dma;
+        }
+        p = p->bus->bridge;
+    }
+}
+
+/* --- configuration space --- */
+
+static struct pci_bus *find_bus(struct pci_bus *b, unsigned number)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(b->at); i++) {
+        struct pci_device *p = b->at[i];
+        if (!p || !p->secondary || number < p->config[0x19] || number > p->config[0x1a] || !p->config[0x19]) {
+            continue;
+        }
+        return number == p->config[0x19] ? p->secondary : find_bus(p->secondary, number);
+    }
+    return NULL;
+}
+
+struct pci_device *pci_find(struct pci_bus *root, unsigned bus, unsigned devfn)
+{
+    struct pci_bus *b = bus ? find_bus(root, bus) : root;
+    return b && devfn < G_N_ELEMENTS(b->at) ? b->at[devfn] : NULL;
+}
+
+unsigned pci_bus_number(const struct pci_bus *b) { return b->bridge ? b->bridge->config[0x19] : 0; }
+
+uint32_t pci_config_read(struct pci_bus *root, unsigned bus, unsigned devfn, unsigned offset, unsigned size)
+{
+    struct pci_device *p = pci_find(root, bus, devfn);
     uint32_t v = 0;
-    if (!p || offset + size > PCI_CONFIG_SIZE) {
+    if (!p || offset + size > p->config_size) {
         return 0xffffffffu >> (32 - 8 * size);
     }
     for (unsigned i = 0; i < size; i++) {
@@ -144,20 +216,24 @@ uint32_t pci_config_read(struct pci_bus *b, unsigned bus, unsigned devfn, unsign
     return v;
 }
 
-void pci_config_write(struct pci_bus *b, unsigned bus, unsigned devfn, unsigned offset, unsigned size, uint32_t value)
+void pci_config_write(struct pci_bus *root, unsigned bus, unsigned devfn, unsigned offset, unsigned size, uint32_t value)
 {
-    struct pci_device *p = find(b, bus, devfn);
-    if (!p || offset + size > PCI_CONFIG_SIZE) {
+    struct pci_device *p = pci_find(root, bus, devfn);
+    if (!p || offset + size > p->config_size) {
         return;
     }
     for (unsigned i = 0; i < size; i++) {
         uint8_t v = value >> 8 * i, w = p->writable[offset + i], old = p->config[offset + i];
-        p->config[offset + i] = ((old & ~w) | (v & w)) & ~(v & p->clear[offset + i]);
+        if (w | p->clear[offset + i]) {     /* read-only bytes may be changing: pending bits of MSI */
+            p->config[offset + i] = ((old & ~w) | (v & w)) & ~(v & p->clear[offset + i]);
+        }
     }
+    pci_msi_written(p, offset, size);
+    pcie_written(p, offset, size);
     if (p->pci_id->written) {
         p->pci_id->written(p, offset, size);
     }
-    pci_device_settle(p);
+    p->dev.class->settle(&p->dev);
 }
 
 unsigned pci_capability_add(struct pci_device *p, uint8_t id, unsigned len)
@@ -176,24 +252,68 @@ unsigned pci_capability_add(struct pci_device *p, uint8_t id, unsigned len)
 
 /* --- life --- */
 
-bool pci_device_init(struct pci_device *p, struct pci_bus *bus, int devfn, const struct pci_id *id, GError **err)
+/* addr=: "4", "0x1d.7", "1d.0x7". */
+static bool parse_addr(const char *text, unsigned *slot, unsigned *fn)
 {
-    for (int slot = 0; devfn < 0 && slot < 32; slot++) {
-        if (!bus->at[PCI_DEVFN(slot, 0)]) {
-            devfn = PCI_DEVFN(slot, 0);
+    char *end;
+    unsigned long s = strtoul(text, &end, 16), f = 0;
+    bool ok = end != text && g_ascii_isxdigit(text[0]);
+    if (ok && *end == '.') {
+        const char *from = end + 1;
+        f = strtoul(from, &end, 16);
+        ok = end != from && g_ascii_isxdigit(from[0]);
+    }
+    *slot = s;
+    *fn = f;
+    return ok && !*end && s < 32 && f < 8;
+}
+
+static bool find_slot(struct pci_device *p, GError **err)
+{
+    struct pci_bus *b = p->bus;
+    unsigned slot, fn = 0;
+    if (p->addr && *p->addr && strcmp(p->addr, "-1")) {
+        if (!parse_addr(p->addr, &slot, &fn)) {
+            return error_set(err, EMU_ERROR_INVALID, "addr=%s is not a PCI slot like 4, 1d or 1d.7", p->addr);
+        }
+        if (slot > b->last_slot) {
+            return error_set(err, EMU_ERROR_INVALID, "slot %x: bus '%s' has slots 0 to %x", slot, b->bus.name, b->last_slot);
+        }
+    } else {
+        for (slot = b->first_slot; slot <= b->last_slot && b->at[PCI_DEVFN(slot, 0)]; slot++) {
+        }
+        if (slot > b->last_slot) {
+            return error_set(err, EMU_ERROR_INVALID, "no free slot on PCI bus '%s'", b->bus.name);
         }
     }
-    if (devfn < 0) {
-        return error_set(err, EMU_ERROR_INVALID, "no free slot on the PCI bus");
+    p->devfn = PCI_DEVFN(slot, fn);
+    const struct pci_device *there = b->at[p->devfn], *first = b->at[PCI_DEVFN(slot, 0)];
+    if (there) {
+        return error_set(err, EMU_ERROR_INVALID, "slot %x function %x of bus '%s' is taken by %s", slot, fn, b->bus.name,
+                         there->dev.id ? there->dev.id : there->dev.class->name);
     }
-    if (devfn > 255 || bus->at[devfn]) {
-        return error_set(err, EMU_ERROR_INVALID, "PCI slot %x.%x is taken", devfn >> 3, devfn & 7);
+    if (fn && first && !(first->config[PCI_HEADER_TYPE] & 0x80)) {
+        return error_set(err, EMU_ERROR_INVALID, "%x.%x: what is in function 0 has a single function (multifunction=on would change that)", slot, fn);
+    }
+    return true;
+}
+
+bool pci_device_init(struct pci_device *p, const struct pci_id *id, GError **err)
+{
+    struct device *d = &p->dev;
+    if (!d->bus) {
+        return error_set(err, EMU_ERROR_NOT_SUPPORTED, "this machine has no PCI bus");
+    }
+    p->bus = (struct pci_bus *)d->bus;
+    p->pci_id = id;
+    if (!find_slot(p, err)) {
+        p->bus = NULL;
+        return false;
     }
     uint8_t *c = p->config;
-    p->pci_id = id;
-    p->bus = bus;
-    p->devfn = devfn;
+    p->config_size = PCI_CONFIG_SIZE;
     p->next_capability = 0x40;
+    p->next_extended = PCI_CONFIG_SIZE;
     pci_put16(&c[PCI_VENDOR_ID], id->vendor);
     pci_put16(&c[PCI_DEVICE_ID], id->device);
     pci_put16(&c[PCI_SUBSYSTEM_VENDOR], id->subsystem_vendor);
@@ -201,51 +321,148 @@ bool pci_device_init(struct pci_device *p, struct pci_bus *bus, int devfn, const
     c[PCI_REVISION] = id->revision;
     c[PCI_CLASS] = id->class;
     pci_put16(&c[PCI_CLASS + 1], id->class >> 8);
-    c[PCI_HEADER_TYPE] = id->multifunction ? 0x80 : 0;
+    c[PCI_HEADER_TYPE] = id->multifunction || p->multifunction ? 0x80 : 0;
     c[PCI_INTERRUPT_PIN] = id->pin;
     /* I/O, memory, master, parity, SERR, INTx off */
     pci_put16(&p->writable[PCI_COMMAND], 0x547);
     p->writable[PCI_CACHE_LINE] = p->writable[PCI_LATENCY] = 0xff;
     p->writable[PCI_INTERRUPT_LINE] = id->pin ? 0xff : 0;
     pci_put16(&p->clear[PCI_STATUS], 0xf900);
-    bus->at[devfn] = p;
+    p->regions = g_new0(struct region, PCI_OWN_REGIONS);
+    p->bus->at[p->devfn] = p;
     return true;
 }
 
-void pci_device_ready(struct pci_device *p) { memcpy(p->initial, p->config, PCI_CONFIG_SIZE); }
+bool pci_device_ready(struct pci_device *p, GError **err)
+{
+    if (!pci_rom_load(p, err)) {
+        pci_device_fini(p);
+        return false;
+    }
+    memcpy(p->initial, p->config, sizeof(p->initial));
+    return true;
+}
+
+struct region *pci_region_new(struct pci_device *p, unsigned n) { return &p->regions[n]; }
 
 void pci_device_reset(struct pci_device *p)
 {
-    memcpy(p->config, p->initial, PCI_CONFIG_SIZE);
+    memcpy(p->config, p->initial, sizeof(p->config));
     p->intx = false;
+    pci_msi_reset(p);
 }
 
 void pci_device_fini(struct pci_device *p)
 {
+    if (!p->bus) {
+        return;
+    }
+    pin_drive(p, false);
     for (unsigned n = 0; n < PCI_BARS; n++) {
         if (p->bar[n].mapped) {
             region_del(p->bar[n].region);
             p->bar[n].mapped = false;
         }
     }
-    if (p->bus && p->bus->at[p->devfn] == p) {
+    if (p->bus->at[p->devfn] == p) {
         p->bus->at[p->devfn] = NULL;
+    }
+    pci_msi_fini(p);
+    g_free(p->regions);
+    p->regions = NULL;
+    p->bus = NULL;
+}
+
+void pci_class_reset(struct device *d, enum reset_phase phase)
+{
+    if (phase == RESET_ENTER) {
+        pci_device_reset((struct pci_device *)d);
+    }
+}
+
+void pci_class_settle(struct device *d) { pci_device_settle((struct pci_device *)d); }
+void pci_class_fini(struct device *d) { pci_device_fini((struct pci_device *)d); }
+
+/* --- buses --- */
+
+static bool bus_has_room(struct bus *bus)
+{
+    const struct pci_bus *b = (const struct pci_bus *)bus;
+    for (unsigned slot = b->first_slot; slot <= b->last_slot; slot++) {
+        if (!b->at[PCI_DEVFN(slot, 0)]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void pci_bus_init(struct pci_bus *b, struct machine *m, struct device *owner, struct pci_device *bridge, const char *name)
+{
+    bus_init(&b->bus, m, "pci", owner, name);
+    b->bus.has_room = bus_has_room;
+    b->bridge = bridge;
+    b->last_slot = 31;
+    if (bridge) {
+        bridge->secondary = b;
+    }
+}
+
+void pci_bus_fini(struct pci_bus *b)
+{
+    if (b->bridge) {
+        b->bridge->secondary = NULL;
+    }
+    bus_fini(&b->bus);
+}
+
+struct pci_bus *pci_root(struct machine *m)
+{
+    for (unsigned i = 0; i < m->buses->len; i++) {
+        struct bus *b = g_ptr_array_index(m->buses, i);
+        if (!strcmp(b->kind, "pci") && !((struct pci_bus *)b)->bridge) {
+            return (struct pci_bus *)b;
+        }
+    }
+    return NULL;
+}
+
+void pci_each(struct pci_bus *b, void (*fn)(struct pci_device *p, void *opaque), void *opaque)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(b->at); i++) {
+        if (b->at[i]) {
+            fn(b->at[i], opaque);
+            if (b->at[i]->secondary) {
+                pci_each(b->at[i]->secondary, fn, opaque);
+            }
+        }
     }
 }
 
 /* Offsets count from the end of the head, which is no business of a table. */
-#define ROW(use_, type_, member) { .name = #member, .use = use_, .type = type_, \
-    .offset = offsetof(struct pci_device, member) - sizeof(struct device), .size = sizeof(((struct pci_device *)0)->member) }
+#define AT(member) .name = #member, .offset = offsetof(struct pci_device, member) - sizeof(struct device), \
+    .size = sizeof(((struct pci_device *)0)->member)
+#define OWN(member) { AT(member), .use = FIELD_WIRING, .type = FIELD_OPAQUE }
 
 const struct field pci_device_fields[PCI_DEVICE_FIELDS] = {
-    ROW(FIELD_WIRING, FIELD_OPAQUE, pci_id),
-    ROW(FIELD_WIRING, FIELD_OPAQUE, bus),
-    ROW(FIELD_WIRING, FIELD_OPAQUE, devfn),
-    ROW(FIELD_STATE, FIELD_BYTES, config),
-    ROW(FIELD_WIRING, FIELD_OPAQUE, writable),
-    ROW(FIELD_WIRING, FIELD_OPAQUE, clear),
-    ROW(FIELD_WIRING, FIELD_OPAQUE, initial),
-    ROW(FIELD_WIRING, FIELD_OPAQUE, next_capability),
-    ROW(FIELD_DERIVED, FIELD_OPAQUE, bar),
-    ROW(FIELD_STATE, FIELD_BOOL, intx),
+    OWN(pci_id),
+    OWN(bus),
+    OWN(secondary),
+    { AT(addr), .use = FIELD_PROP, .type = FIELD_STRING, .help = "slot[.function], hexadecimal; the first free slot without it" },
+    { AT(romfile), .use = FIELD_PROP, .type = FIELD_STRING, .help = "expansion ROM; empty for none" },
+    { AT(rombar), .use = FIELD_PROP, .type = FIELD_U32, .def = "1", .max = 1, .help = "whether the ROM has a BAR" },
+    { AT(multifunction), .use = FIELD_PROP, .type = FIELD_BOOL, .def = "off", .help = "function 0 of a slot with several functions" },
+    OWN(devfn),
+    OWN(config_size),
+    OWN(msi_at), OWN(msix_at), OWN(express_at), OWN(pm_at),
+    OWN(next_capability), OWN(next_extended),
+    OWN(msix_vectors),
+    { AT(intx), .use = FIELD_STATE, .type = FIELD_BOOL },
+    { AT(driven), .use = FIELD_DERIVED, .type = FIELD_OPAQUE },
+    { AT(config), .use = FIELD_STATE, .type = FIELD_BYTES },
+    OWN(writable), OWN(clear), OWN(initial),
+    { AT(msix_table), .use = FIELD_STATE, .type = FIELD_BYTES, .elem = 4 },
+    { AT(msix_pending), .use = FIELD_STATE, .type = FIELD_BYTES, .elem = 8 },
+    { AT(bar), .use = FIELD_DERIVED, .type = FIELD_OPAQUE },
+    OWN(regions),
+    OWN(rom),
 };

@@ -16,7 +16,7 @@ static void drive(struct piix3 *p)
     uint8_t driven[16] = { 0 };
     for (unsigned n = 0; n < 4; n++) {
         uint8_t route = p->pci.config[PIRQRC + n];
-        if (p->level[n] && !(route & PIRQ_OFF) && (ROUTABLE >> (route & 15) & 1)) {
+        if ((p->level >> n & 1) && !(route & PIRQ_OFF) && (ROUTABLE >> (route & 15) & 1)) {
             driven[route & 15] |= 1u << n;
         }
     }
@@ -28,11 +28,16 @@ static void drive(struct piix3 *p)
     }
 }
 
-static void piix3_intx(void *owner, struct pci_device *dev, unsigned pin, int level)
+static unsigned piix3_route(void *owner, struct pci_device *dev, unsigned pin)
+{
+    (void)owner;
+    return (pci_slot(dev) - 1 + pin) & 3;
+}
+
+static void piix3_line(void *owner, unsigned n, int level)
 {
     struct piix3 *p = owner;
-    unsigned slot = dev->devfn >> 3, n = (slot - 1 + pin) & 3;
-    p->level[n] = (p->level[n] & ~(1u << slot)) | (uint32_t)!!level << slot;
+    p->level = (p->level & ~(1u << n)) | (unsigned)!!level << n;
     drive(p);
 }
 
@@ -60,14 +65,6 @@ static void reset_control_write(void *owner, uint8_t value)
     }
 }
 
-void piix3_set_bus(struct device *d, struct i440fx *host)
-{
-    ((struct piix3 *)d)->pci.bus = &host->bus;
-    host->bus.intx = piix3_intx;
-    host->bus.owner = d;
-    host->reset_port = (struct reset_port){ reset_control_read, reset_control_write, d };
-}
-
 void piix3_set_routes(struct piix3 *p, const uint8_t irq[4])
 {
     for (unsigned n = 0; n < 4; n++) {
@@ -79,7 +76,7 @@ void piix3_set_routes(struct piix3 *p, const uint8_t irq[4])
 static bool piix3_init(struct device *d, GError **err)
 {
     struct piix3 *p = (struct piix3 *)d;
-    if (!pci_device_init(&p->pci, p->pci.bus, PCI_DEVFN(1, 0), &piix3_id, err)) {
+    if (!pci_device_init(&p->pci, &piix3_id, err)) {
         return false;
     }
     pci_put16(&p->pci.config[PCI_COMMAND], 7);         /* I/O, memory, master: hard-wired */
@@ -88,17 +85,11 @@ static bool piix3_init(struct device *d, GError **err)
         p->pci.config[PIRQRC + n] = PIRQ_OFF;
         p->pci.writable[PIRQRC + n] = 0x8f;
     }
-    pci_device_ready(&p->pci);
-    return true;
-}
-
-static void piix3_fini(struct device *d) { pci_device_fini(&((struct piix3 *)d)->pci); }
-
-static void piix3_reset(struct device *d, enum reset_phase phase)
-{
-    if (phase == RESET_ENTER) {
-        pci_device_reset(&((struct piix3 *)d)->pci);
-    }
+    p->pci.bus->route = piix3_route;
+    p->pci.bus->line = piix3_line;
+    p->pci.bus->owner = p;
+    pci_host_of(&p->pci)->reset_port = (struct reset_port){ reset_control_read, reset_control_write, p };
+    return pci_device_ready(&p->pci, err);
 }
 
 static void piix3_settle(struct device *d)
@@ -106,8 +97,7 @@ static void piix3_settle(struct device *d)
     struct piix3 *p = (struct piix3 *)d;
     pci_device_settle(&p->pci);
     for (unsigned i = 0; i < 16; i++) {
-        irq_set(&p->irq[i], 0);
-        p->driven[i] = 0;
+        irq_set(&p->irq[i], p->driven[i] != 0);
     }
     drive(p);
 }
@@ -115,7 +105,7 @@ static void piix3_settle(struct device *d)
 static const struct field piix3_fields[] = {
     PCI_FIELDS(struct piix3),
     STATE(struct piix3, reset_control),
-    DERIVED(struct piix3, level),                      /* each device says its pin again in its settle */
+    DERIVED(struct piix3, level),                      /* the bus says changes */
     WIRING(struct piix3, irq),
     DERIVED(struct piix3, driven),
 };
@@ -123,5 +113,5 @@ static const struct field piix3_fields[] = {
 const struct device_class piix3_class = {
     .name = "PIIX3", .desc = "ISA bridge of a PC", .bus = "pci", .size = sizeof(struct piix3), .version = 1,
     .fields = piix3_fields, .n_fields = G_N_ELEMENTS(piix3_fields),
-    .init = piix3_init, .fini = piix3_fini, .reset = piix3_reset, .settle = piix3_settle,
+    .init = piix3_init, .fini = pci_class_fini, .reset = pci_class_reset, .settle = piix3_settle,
 };

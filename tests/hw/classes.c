@@ -16,7 +16,7 @@
 
 static const struct device_class *const classes[] = {
     &lapic_class, &ioapic_class, &i8259_class, &i8254_class, &mc146818_class, &uart16550_class, &debugexit_class, &port92_class,
-    &i8042_class, &fw_cfg_class, &isa_bus_class, &i440fx_class, &piix3_class, &piix4_pm_class,
+    &i8042_class, &fw_cfg_class, &isa_bus_class, &i440fx_host_class, &i440fx_class, &piix3_class, &piix4_pm_class,
 };
 
 Test(classes, every_member_has_a_row)
@@ -57,11 +57,10 @@ static void make_all(struct test_machine *t)
     test_device(t, &i8042_class);
     test_device(t, &fw_cfg_class);
     test_device(t, &debugexit_class);
-    struct i440fx *host = i440fx_of(test_device(t, &i440fx_class));
-    struct device *bridge = device_new(t->m, &piix3_class, NULL), *pm = device_new(t->m, &piix4_pm_class, NULL);
-    piix3_set_bus(bridge, host);
-    piix4_pm_set_bus(pm, &host->bus);
-    cr_assert(device_add(bridge, &err) && device_add(pm, &err));
+    test_device(t, &i440fx_host_class);
+    cr_assert(device_make(t->m, &i440fx_class, NULL, &err, "addr", "0", NULL));
+    cr_assert(device_make(t->m, &piix3_class, NULL, &err, "addr", "1", NULL));
+    cr_assert(device_make(t->m, &piix4_pm_class, NULL, &err, "addr", "1.3", NULL));
     devices_reset(t->m);
 }
 

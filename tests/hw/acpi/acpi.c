@@ -14,10 +14,9 @@ static void setup(void)
 {
     GError *err = NULL;
     test_machine_make(&t);
-    struct i440fx *host = i440fx_of(test_device(&t, &i440fx_class));
-    pm = (struct piix4_pm *)device_new(t.m, &piix4_pm_class, NULL);
-    piix4_pm_set_bus(&pm->pci.dev, &host->bus);
-    cr_assert(device_add(&pm->pci.dev, &err));
+    test_device(&t, &i440fx_host_class);
+    pm = (struct piix4_pm *)device_make(t.m, &piix4_pm_class, NULL, &err, "addr", "1.3", NULL);
+    cr_assert(pm);
     devices_reset(t.m);
 }
 

@@ -23,7 +23,7 @@ static bool card_init(struct device *d, GError **err)
     region_init_io(&c->mem, "card-mem", &card_ops, c, 0x1000);
     region_init_io(&c->io, "card-io", &card_ops, c, 0x20);
     region_init_io(&c->mem64, "card-mem64", &card_ops, c, 0x4000);
-    if (!pci_device_init(&c->pci, c->pci.bus, -1, &card_id, err)) {
+    if (!pci_device_init(&c->pci, &card_id, err)) {
         return false;
     }
     pci_bar_add(&c->pci, 0, PCI_BAR_MEM32, &c->mem, 0x1000);
@@ -32,24 +32,15 @@ static bool card_init(struct device *d, GError **err)
     cr_assert_eq(pci_capability_add(&c->pci, 0x09, 10), 0x40);
     cr_assert_eq(pci_capability_add(&c->pci, 0x05, 14), 0x4c);
     cr_assert_eq(pci_capability_add(&c->pci, 0x11, 255), 0);
-    pci_device_ready(&c->pci);
-    return true;
+    return pci_device_ready(&c->pci, err);
 }
 
-static void card_reset(struct device *d, enum reset_phase phase)
-{
-    if (phase == RESET_ENTER) {
-        pci_device_reset(&((struct card *)d)->pci);
-    }
-}
-static void card_settle(struct device *d) { pci_device_settle(&((struct card *)d)->pci); }
-static void card_fini(struct device *d) { pci_device_fini(&((struct card *)d)->pci); }
 static const struct field card_fields[] = {
     PCI_FIELDS(struct card), WIRING(struct card, mem), WIRING(struct card, io), WIRING(struct card, mem64),
 };
 static const struct device_class card_class = {
-    .name = "card", .size = sizeof(struct card), .version = 1, .fields = card_fields, .n_fields = G_N_ELEMENTS(card_fields),
-    .init = card_init, .reset = card_reset, .settle = card_settle, .fini = card_fini,
+    .name = "card", .bus = "pci", .size = sizeof(struct card), .version = 1, .fields = card_fields, .n_fields = G_N_ELEMENTS(card_fields),
+    .init = card_init, .reset = pci_class_reset, .settle = pci_class_settle, .fini = pci_class_fini,
 };
 
 static struct test_machine t;
@@ -60,18 +51,14 @@ static void setup(void)
 {
     GError *err = NULL;
     test_machine_make(&t);
-    struct i440fx *host = i440fx_of(test_device(&t, &i440fx_class));
-    struct device *d = device_new(t.m, &piix3_class, NULL);
-    bridge = (struct piix3 *)d;
-    piix3_set_bus(d, host);
+    test_device(&t, &i440fx_host_class);
+    cr_assert(device_make(t.m, &i440fx_class, NULL, &err, "addr", "0", NULL));
+    bridge = (struct piix3 *)device_make(t.m, &piix3_class, NULL, &err, "addr", "1", NULL);
     for (unsigned i = 0; i < 16; i++) {
         cr_assert(isa_irq(t.isa, i, &bridge->irq[i], &err));
     }
-    cr_assert(device_add(d, &err));
-    d = device_new(t.m, &card_class, NULL);
-    card = (struct card *)d;
-    card->pci.bus = &host->bus;
-    cr_assert(device_add(d, &err));
+    card = (struct card *)device_make(t.m, &card_class, NULL, &err, NULL);
+    cr_assert(card, "%s", err ? err->message : "");
     cr_assert(device_class_check(&card_class, &err), "%s", err ? err->message : "");
     devices_reset(t.m);
 }
