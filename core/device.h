@@ -82,6 +82,7 @@ struct device_class {
     void (*reset)(struct device *d, enum reset_phase phase);  /* beyond what the table does; ENTER comes after it */
     bool (*load_check)(struct device *d, GError **err);       /* refuse impossible state */
     void (*settle)(struct device *d);
+    const void *data;              /* for a family of classes that share their hooks: what this one is */
 };
 
 struct bus;

@@ -219,7 +219,7 @@ void virtio_notify(struct virtqueue *q)
 
     if (virtio_queue_ready(q) && ops(q)->wants_interrupt(q)) {
         v->isr |= 1;
-        v->transport->interrupt(v, q);
+        v->transport->interrupt(v, q->vector);
     }
 }
 

@@ -125,6 +125,19 @@ void virtio_reset(struct virtio *v)
     }
 }
 
+void virtio_set_dma(struct virtio *v, struct address_space *as)
+{
+    if (v->as == as) {
+        return;
+    }
+    v->as = as;
+    for (unsigned i = 0; i < v->n_queues; i++) {
+        for (unsigned k = 0; k < G_N_ELEMENTS(v->queue[i].area); k++) {
+            v->queue[i].area[k].layout = 0;
+        }
+    }
+}
+
 bool virtio_load_check(struct virtio *v, GError **err)
 {
     for (unsigned i = 0; i < VIRTIO_QUEUES; i++) {
@@ -174,7 +187,7 @@ void virtio_set_status(struct virtio *v, uint8_t status)
 
     if (!status) {
         virtio_reset(v);
-        v->transport->config_changed(v);
+        v->transport->settle(v);
         return;
     }
     if (status & VIRTIO_STATUS_FEATURES_OK && !(old & VIRTIO_STATUS_FEATURES_OK) && !features_good(v)) {
@@ -214,7 +227,7 @@ void virtio_config_changed(struct virtio *v)
     v->config_generation++;
     if (v->status & VIRTIO_STATUS_DRIVER_OK) {
         v->isr |= 2;
-        v->transport->config_changed(v);
+        v->transport->interrupt(v, v->config_vector);
     }
 }
 
@@ -296,6 +309,7 @@ const struct field virtio_fields[VIRTIO_N_FIELDS] = {
     WIRING(struct virtio, offered),
     WIRING(struct virtio, n_queues),
     WIRING(struct virtio, config_size),
+    WIRING(struct virtio, vectors),
     WIRING(struct virtio, class),
     WIRING(struct virtio, dev),
     WIRING(struct virtio, as),

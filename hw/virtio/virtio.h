@@ -101,8 +101,8 @@ struct virtqueue {
 
 struct virtio_transport {
     const char *name;
-    void (*interrupt)(struct virtio *v, struct virtqueue *q);       /* a buffer was used */
-    void (*config_changed)(struct virtio *v);                       /* configuration or NEEDS_RESET */
+    void (*interrupt)(struct virtio *v, uint16_t vector);           /* v->isr has a new bit; vector: the queue's or v->config_vector */
+    void (*settle)(struct virtio *v);                               /* v->isr has become less */
 };
 
 /* Machine lock on all; any but name and id may be missing. */
@@ -111,6 +111,7 @@ struct virtio_class {
     uint16_t id;
     uint16_t config_size;                /* bytes of v->config that exist (init may change v->config_size) */
     bool modern_only;                    /* no legacy interface was ever defined */
+    uint64_t legacy_features;            /* of those offered: not through a modern interface */
     uint64_t features;                   /* offered, beside those of the ring; init may change v->offered */
     bool (*init)(struct virtio *v, GError **err);                   /* queues, configuration, host ends */
     void (*fini)(struct virtio *v);
@@ -138,6 +139,7 @@ struct virtio {
     /* wiring */
     uint64_t offered;
     unsigned n_queues, config_size;
+    unsigned vectors;                    /* interrupt vectors worth having; init may set it; 0: one a queue and one more */
     const struct virtio_class *class;
     struct device *dev;                  /* the transport's: machine, id, bus */
     struct address_space *as;            /* what ring and buffer addresses mean */
@@ -145,7 +147,7 @@ struct virtio {
 };
 
 extern const struct field virtio_fields[];
-#define VIRTIO_N_FIELDS 21
+#define VIRTIO_N_FIELDS 22
 /* The first row of a device's table; the struct's first member is `struct virtio v`. */
 #define VIRTIO_FIELDS { .name = "v", .use = FIELD_STATE, .type = FIELD_STRUCT, .offset = 0, .size = sizeof(struct virtio), .count = 1, \
     .fields = virtio_fields, .n_fields = VIRTIO_N_FIELDS }
@@ -192,6 +194,7 @@ void virtio_broken(struct virtio *v, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 bool virtio_init(struct virtio *v, const struct virtio_class *class, struct device *dev, const struct virtio_transport *t, GError **err);
 void virtio_fini(struct virtio *v);
 void virtio_reset(struct virtio *v);
+void virtio_set_dma(struct virtio *v, struct address_space *as);    /* what addresses of rings and buffers mean from now on */
 void virtio_settle(struct virtio *v);                               /* after load too */
 bool virtio_load_check(struct virtio *v, GError **err);
 void virtio_set_status(struct virtio *v, uint8_t status);           /* 0 resets */
