@@ -210,6 +210,9 @@ uint32_t pci_config_read(struct pci_bus *root, unsigned bus, unsigned devfn, uns
     if (!p || offset + size > p->config_size) {
         return 0xffffffffu >> (32 - 8 * size);
     }
+    if (p->pci_id->reading) {
+        p->pci_id->reading(p, offset, size);
+    }
     for (unsigned i = 0; i < size; i++) {
         v |= (uint32_t)p->config[offset + i] << 8 * i;
     }

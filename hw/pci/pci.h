@@ -53,6 +53,8 @@ struct pci_id {
     const char *rom;                     /* file of the expansion ROM that it comes with; NULL: none */
     /* After a guest's write to [offset, offset+size) has been stored, before settle; may be NULL. Machine lock. */
     void (*written)(struct pci_device *p, unsigned offset, unsigned size);
+    /* Before a guest reads [offset, offset+size) of what init made; may be NULL. Machine lock. */
+    void (*reading)(struct pci_device *p, unsigned offset, unsigned size);
 };
 
 struct pci_bar {
