@@ -21,6 +21,7 @@
 #include "hw/misc/fw_cfg.h"
 #include "hw/misc/misc.h"
 #include "hw/pci/i440fx.h"
+#include "hw/pci/pci_bridge.h"
 #include "hw/timer/i8254.h"
 #include "hw/timer/mc146818.h"
 #include "monitor/monitor.h"
@@ -32,7 +33,10 @@ static const struct accel_ops *const engines[] = { &accel_tcg, NULL };
 static const struct device_class *const classes[] = {
     &isa_bus_class, &i8042_class, &port92_class, &fw_cfg_class,
     &i8254_class, &i8259_class, &ioapic_class, &lapic_class, &mc146818_class,
-    &i440fx_host_class, &i440fx_class, &piix3_class, &piix4_pm_class,
+    &i440fx_host_class, &i440fx_class, &piix3_class, &q35_host_class,
+    &pci_bridge_class, &i82801b11_bridge_class, &pcie_root_port_class, &ioh3420_class, &pcie_pci_bridge_class, &x3130_upstream_class,
+    &xio3130_downstream_class,
+    &piix4_pm_class,
     &uart16550_class, &debugexit_class,
     NULL,
 };
