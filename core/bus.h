@@ -23,6 +23,8 @@ struct bus {
     struct device *owner;               /* bridge or controller; NULL: the board */
     GPtrArray *children;                /* struct device *, in order of addition; not owned */
     bool (*has_room)(struct bus *b);    /* NULL: always */
+    const char *fw_path;                /* what firmware calls the bus ("/pci@i0cf8"); NULL: as its owner */
+    char *(*dev_path)(struct device *d);   /* a device on it ("ethernet@3"), to be freed; NULL: nothing of its own */
 };
 
 /*

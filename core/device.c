@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "core/boot_order.h"
 #include "core/bus.h"
 #include "core/device_priv.h"
 #include "core/machine.h"
@@ -286,6 +287,7 @@ bool device_add(struct device *d, GError **err)
 
 static void device_end(struct device *d)
 {
+    boot_order_remove(d->machine, d);
     if (d->bus) {
         g_ptr_array_remove(d->bus->children, d);
     }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/accel.h"
 #include "core/device.h"
+#include "core/boot_order.h"
 #include "core/machine_priv.h"
 
 struct state_hook {
@@ -114,6 +115,7 @@ void machine_free(struct machine *m)
     }
     machine_lock(m);
     devices_fini(m);
+    boot_order_free(m);
     while (m->n_cpus) {
         cpu_free(m->cpus[--m->n_cpus]);
     }
@@ -183,6 +185,19 @@ bool machine_build(struct machine *m, GError **err)
     }
     if (ok) {
         cpus_park(m);
+    }
+    machine_unlock(m);
+    return ok;
+}
+
+bool machine_finish(struct machine *m, GError **err)
+{
+    bool ok;
+
+    machine_lock(m);
+    ok = !m->spec.board->finish || m->spec.board->finish(m, err);
+    if (ok) {
+        machine_reset(m);
     }
     machine_unlock(m);
     return ok;

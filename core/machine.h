@@ -70,6 +70,7 @@ struct machine {
 
     GPtrArray *devices;             /* struct device *, in order of addition */
     GPtrArray *buses;               /* struct bus *, in order of making */
+    GPtrArray *boot_order;          /* core/boot_order.c; NULL: nobody asked */
     GPtrArray *reset_hooks;         /* struct reset_hook *: loaders and boards */
     struct irq_line power_button;   /* system_powerdown presses it */
     void *board_data;
@@ -93,6 +94,8 @@ struct board {
     uint64_t default_ram;
     const struct option_desc *options;    /* -machine key=... beyond the common ones */
     bool (*build)(struct machine *m, GError **err);   /* machine lock held */
+    /* Every device of the command line is there: the board makes its tables for firmware. NULL: nothing to do. Machine lock. */
+    bool (*finish)(struct machine *m, GError **err);
 };
 
 struct machine *machine_new(void);
@@ -110,6 +113,8 @@ bool machine_locked(struct machine *m);     /* by this thread; for asserts and f
 
 /* Runs the board's build, resets, starts the vCPU threads parked. m->accel is open, m->spec is filled. Lock not held. */
 bool machine_build(struct machine *m, GError **err);
+/* The last step of building, after the devices of the command line: board.finish, then a reset. Lock not held. */
+bool machine_finish(struct machine *m, GError **err);
 void machine_start(struct machine *m);      /* cont; machine lock */
 void machine_stop(struct machine *m, enum run_state state);   /* returns when every vCPU is parked; machine lock */
 

@@ -143,9 +143,6 @@ static bool devices_create(struct machine *m, const struct config *cfg, GError *
     for (unsigned i = 0; ok && i < cfg->devices->len; i++) {
         ok = device_create(m, g_ptr_array_index(cfg->devices, i), err);
     }
-    if (ok && cfg->devices->len) {
-        machine_reset(m);
-    }
     machine_unlock(m);
     return ok;
 }
@@ -334,7 +331,8 @@ int main(int argc, char **argv)
     m->no_reboot = cfg.no_reboot;
     m->no_shutdown = cfg.no_shutdown;
     if (!spec_fill(&cfg, &m->spec, &err) || !accel_open(m, &cfg, &err) || (cfg.pidfile && !pidfile_write(cfg.pidfile, &err)) ||
-        !(consoles = consoles_open(&cfg, m, &err)) || !machine_build(m, &err) || !devices_create(m, &cfg, &err)) {
+        !(consoles = consoles_open(&cfg, m, &err)) || !machine_build(m, &err) || !devices_create(m, &cfg, &err) ||
+        !machine_finish(m, &err)) {
         die(err);
     }
     advise_host(m, &cfg);

@@ -399,10 +399,35 @@ static bool bus_has_room(struct bus *bus)
     return false;
 }
 
+/* What firmware calls a device, by its class: OVMF looks at the name, SeaBIOS at the numbers. */
+static char *bus_dev_path(struct device *d)
+{
+    static const struct {
+        uint16_t class;
+        const char *name;
+    } names[] = { { 0x0100, "scsi" }, { 0x0101, "ide" }, { 0x0102, "fdc" }, { 0x0104, "raid" }, { 0x0200, "ethernet" }, { 0x0300, "display" },
+                  { 0x0601, "isa" }, { 0x0604, "pci-bridge" }, { 0x0c03, "usb" } };
+    const struct pci_device *p = (const struct pci_device *)d;
+    uint16_t class = pci_get16(&p->config[PCI_CLASS + 1]);
+    char name[32], fn[8] = "";
+    g_snprintf(name, sizeof(name), "pci%04x,%04x", pci_get16(&p->config[PCI_VENDOR_ID]), pci_get16(&p->config[PCI_DEVICE_ID]));
+    for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (names[i].class == class) {
+            g_strlcpy(name, names[i].name, sizeof(name));
+        }
+    }
+    if (pci_function(p)) {
+        g_snprintf(fn, sizeof(fn), ",%x", pci_function(p));
+    }
+    return g_strdup_printf("%s@%x%s", name, pci_slot(p), fn);
+}
+
 void pci_bus_init(struct pci_bus *b, struct machine *m, struct device *owner, struct pci_device *bridge, const char *name)
 {
     bus_init(&b->bus, m, "pci", owner, name);
     b->bus.has_room = bus_has_room;
+    b->bus.dev_path = bus_dev_path;
+    b->bus.fw_path = bridge ? NULL : "/pci@i0cf8";
     b->bridge = bridge;
     b->last_slot = 31;
     if (bridge) {

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 
+#include "core/boot_order.h"
 #include "core/dma.h"
 #include "hw/pci/i440fx.h"
 #include "tests/hw/hw_util.h"
@@ -212,4 +213,19 @@ Test(bridge, slots)
     c = (struct card *)device_make(t.m, &card_class, NULL, &err, NULL);
     cr_expect(c && c->pci.bus == &host->bus && c->pci.express_at && c->pci.config_size == 4096);
     cr_expect_eq(c->pci.config[c->pci.express_at + 2] >> 4, PCIE_INTEGRATED);
+}
+
+Test(bridge, boot_order)
+{
+    boot_order_add(t.m, &card->pci.dev, 4, "/ethernet-phy@0");
+    boot_order_add(t.m, NULL, 2, "/rom@x");
+    boot_order_add(t.m, &card->pci.dev, -1, NULL);
+    GString *s = boot_order_list(t.m);
+    cr_expect_str_eq(s->str, "/rom@x\n/pci@i0cf8/pci-bridge@3/pci-bridge@0/ethernet@5/ethernet-phy@0");
+    cr_expect_eq(s->len, strlen(s->str) + 1);
+    g_string_free(s, TRUE);
+    device_remove(&card->pci.dev);
+    s = boot_order_list(t.m);
+    cr_expect_str_eq(s->str, "/rom@x");
+    g_string_free(s, TRUE);
 }
