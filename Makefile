@@ -32,7 +32,7 @@ $(B)/config.mak: $(srcdir)/configure $(srcdir)/scripts/deps.table
 
 # --- rooms ---
 
-ROOMS := base core tcg $(if $(filter yes,$(NATIVE)),tcg/x86_64) accel/tcg accel/kvm cpu/fpu cpu/x86 \
+ROOMS := base core tcg $(if $(filter yes,$(NATIVE)),tcg/x86_64) accel/tcg $(if $(filter yes,$(KVM)),accel/kvm) cpu/fpu cpu/x86 \
     $(patsubst $(srcdir)/%/,%,$(sort $(wildcard $(srcdir)/hw/*/))) \
     block net chardev ui disas migration monitor gdbstub
 SOURCES := $(foreach r,$(ROOMS),$(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/$(r)/*.c)))

@@ -46,6 +46,8 @@ struct accel_ops {
     void (*flush)(struct machine *m);
     /* CLEAN bits were re-armed in this block: hot write entries must go. Returns when they are gone. */
     void (*protect)(struct machine *m, struct ram_block *b, uint64_t offset, uint64_t len);
+    /* Calls ram_store_notify() for what guests have written in these pages where the engine alone knows; NULL: nothing is held back. Machine lock. */
+    void (*dirty_sync)(struct machine *m, struct ram_block *b, uint64_t offset, uint64_t len);
     void (*stats)(struct machine *m, GString *out);   /* info jit, -d jit-stats */
 
     /*

@@ -187,6 +187,10 @@ void ram_collect_dirty(struct machine *m, struct ram_block *b, uint8_t client, u
     GArray *runs = g_array_new(FALSE, FALSE, 2 * sizeof(uint64_t));
     uint64_t first = offset >> PAGE_BITS, last = (offset + len + PAGE_SIZE - 1) >> PAGE_BITS, run[2];
 
+    if (m->accel && m->accel->dirty_sync) {
+        m->accel->dirty_sync(m, b, offset, len);
+    }
+
     for (uint64_t page = first; page < last; page++) {
         if (atomic_load_explicit(&b->flags[page], memory_order_relaxed) & client) {
             continue;

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "accel/kvm/kvm.h"
 #include "accel/tcg/tcg_accel.h"
 #include "core/accel.h"
 #include "core/device.h"
@@ -28,7 +29,13 @@
 
 const struct board *const builtin_boards[] = { &board_pc, NULL };
 
-static const struct accel_ops *const engines[] = { &accel_tcg, NULL };
+static const struct accel_ops *const engines[] = {
+    &accel_tcg,
+#if CONFIG_KVM
+    &accel_kvm,
+#endif
+    NULL,
+};
 
 static const struct device_class *const classes[] = {
     &isa_bus_class, &i8042_class, &port92_class, &fw_cfg_class,

@@ -37,7 +37,7 @@ static G_GNUC_NORETURN void die(GError *err)
 /* One engine by "name,key=value". False: not to be had, *err says why. */
 static bool accel_try(struct machine *m, const char *text, GError **err)
 {
-    static const char *const unbuilt[] = { "kvm", "xen", "hax", "hvf", "nvmm", "whpx", "qtest", NULL };
+    static const char *const unbuilt[] = { "xen", "hax", "hvf", "nvmm", "whpx", "qtest", NULL };
     static const struct option_desc none[] = { { 0 } };
     size_t len = strcspn(text, ",");
     char *name = g_strndup(text, len);

@@ -179,6 +179,24 @@ void x86_cpu_set_a20(struct cpu *c, bool open)
     }
 }
 
+/* --- registers stored by another engine --- */
+
+uint64_t x86_rip(const struct x86_state *s)
+{
+    return x86_code64(s) ? s->env.pc : (uint32_t)(s->env.pc - s->seg[X86_CS].base);
+}
+
+void x86_stored(struct x86_state *s, uint64_t rip)
+{
+    for (unsigned i = 0; i < 6; i++) {
+        const struct x86_segment *g = &s->seg[i];
+
+        x86_set_seg(s, i, g->selector, g->base, g->limit, g->attr, g->unusable);
+    }
+    x86_update_hflags(s);
+    s->env.pc = x86_linear_pc(s, rip);
+}
+
 /* --- looking at it --- */
 
 static uint64_t x86_pc(struct cpu *c)

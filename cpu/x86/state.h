@@ -118,6 +118,15 @@ uint64_t x86_eflags(const struct x86_state *s);
 /* Sets every bit of EFLAGS that `mask` selects. The caller deals with mode changes. GPR-only. */
 void x86_set_eflags(struct x86_state *s, uint64_t value, uint64_t mask);
 
+/* EAX, EBX, ECX, EDX of CPUID as this CPU answers now. */
+struct x86_cpuid { uint32_t r[4]; };
+void x86_cpuid(struct x86_cpu *x, uint32_t leaf, uint32_t subleaf, struct x86_cpuid *out);
+
+/* For an engine that has stored registers into the struct: sets the instruction pointer and whatever follows from the segments, control
+ * registers and flags. And the instruction pointer as an offset in CS. vCPU's thread or parked. */
+void x86_stored(struct x86_state *s, uint64_t rip);
+uint64_t x86_rip(const struct x86_state *s);
+
 /* Raises an exception from a helper that generated code called: state is precise afterwards, C frames are dropped. */
 void x86_raise(struct x86_state *s, unsigned vector, bool has_code, uint32_t code) __attribute__((noreturn));
 

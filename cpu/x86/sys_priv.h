@@ -239,8 +239,6 @@ bool x86_msr_write(struct x86_cpu *x, uint32_t msr, uint64_t v);
 uint64_t x86_tsc(struct x86_cpu *x);
 
 /* cpuid.c */
-struct x86_cpuid { uint32_t r[4]; };
-void x86_cpuid(struct x86_cpu *x, uint32_t leaf, uint32_t subleaf, struct x86_cpuid *out);
 /* Bits of CR4, EFER, XCR0 that this CPU has. */
 void x86_derive_masks(struct x86_cpu *x);
 uint64_t x86_xcr0_mask(const struct x86_cpu *x);
