@@ -23,6 +23,8 @@ struct accel_ops {
     const struct option_desc *options;         /* of -accel name,... */
     bool (*open)(struct machine *m, const struct options *o, GError **err);     /* sets m->accel_data */
     void (*close)(struct machine *m);
+    /* Whether it is worth choosing when the user has not asked for it by name; after open. NULL: it is. */
+    bool (*usable)(struct machine *m, GError **err);
     bool (*cpu_init)(struct cpu *c, GError **err);
     void (*cpu_fini)(struct cpu *c);
     /* Runs guest code on this thread until a request or an event needs core/. No lock held. */

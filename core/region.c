@@ -332,7 +332,10 @@ void address_space_init(struct address_space *as, struct machine *m, const char 
 void address_space_listen(struct address_space *as, struct region_listener *l)
 {
     as->listeners = g_list_append(as->listeners, l);
+    l->changed(l->opaque, as, NULL, region_view(as));
 }
+
+void address_space_unlisten(struct address_space *as, struct region_listener *l) { as->listeners = g_list_remove(as->listeners, l); }
 
 /* The machine ends: no vCPU is left. Regions themselves belong to their devices. */
 void regions_fini(struct machine *m)

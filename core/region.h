@@ -106,7 +106,9 @@ void region_begin(struct machine *m);      /* group changes: one new view for al
 void region_commit(struct machine *m);
 
 void address_space_init(struct address_space *as, struct machine *m, const char *name, struct region *root);
+/* Every change of the flat view from now on; the first call, from NULL to what there is, comes at once. Machine lock. */
 void address_space_listen(struct address_space *as, struct region_listener *l);
+void address_space_unlisten(struct address_space *as, struct region_listener *l);
 
 /* Reading. vCPU threads: a view stays valid until accel->run() or ops->service() returns. Other threads: while they
  * hold the machine lock. */

@@ -67,29 +67,52 @@ static bool accel_try(struct machine *m, const char *text, GError **err)
         options_free(o);
     }
     g_free(name);
-    return ok || error_prefix(err, "-accel %s", text);
+    return ok;
 }
 
-static bool accel_open(struct machine *m, const struct config *cfg, GError **err)
+/* Where there is a choice, an engine must also be worth it. */
+static bool accel_usable(struct machine *m, GError **err)
 {
-    char **list = cfg->accels->len ? NULL : g_strsplit(options_string(cfg->machine, "accel", accels()[0]->name), ":", -1);
+    const struct accel_ops *a = m->accel;
+    bool ok;
+
+    machine_lock(m);
+    ok = !a->usable || a->usable(m, err);
+    if (!ok) {
+        a->close(m);
+        m->accel = NULL;
+    }
+    machine_unlock(m);
+    return ok;
+}
+
+/* The first engine of the user's list that works. *why_not: of those before it, for the line at start; g_free(). */
+static bool accel_open(struct machine *m, const struct config *cfg, char **why_not, GError **err)
+{
+    char **list = cfg->accels->len ? NULL : g_strsplit(options_string(cfg->machine, "accel", "kvm:tcg"), ":", -1);
     unsigned n = list ? g_strv_length(list) : cfg->accels->len;
+    GString *reasons = g_string_new(NULL);
     bool ok = false;
 
-    /* The first that works; when none does, the first one's reason is the interesting one. */
     for (unsigned i = 0; i < n && !ok; i++) {
+        const char *text = list ? list[i] : g_ptr_array_index(cfg->accels, i);
         GError *why = NULL;
 
-        ok = accel_try(m, list ? list[i] : g_ptr_array_index(cfg->accels, i), &why);
-        if (!ok && !(err && *err)) {
-            g_propagate_error(err, why);
-        } else {
+        ok = accel_try(m, text, &why) && (n == 1 || accel_usable(m, &why));
+        if (!ok) {
+            g_string_append_printf(reasons, "%s%.*s: %s", reasons->len ? "; " : "", (int)strcspn(text, ","), text, why->message);
+            /* When none works, the first one's reason is the interesting one. */
+            if (err && !*err) {
+                g_propagate_error(err, g_steal_pointer(&why));
+                error_prefix(err, "-accel %s", text);
+            }
             g_clear_error(&why);
         }
     }
     if (ok) {
         g_clear_error(err);
     }
+    *why_not = g_string_free(reasons, FALSE);
     g_strfreev(list);
     return ok;
 }
@@ -270,13 +293,13 @@ static void print_and_exit(const struct config *cfg)
     }
 }
 
-static void say_what_runs(struct machine *m)
+static void say_what_runs(struct machine *m, const char *why_not)
 {
     const struct board *b = m->spec.board;
 
-    fprintf(stderr, "emu: %s, %u vCPU%s %s (%s), %" G_GUINT64_FORMAT " MiB, accelerator %s\n", b->alias ? b->alias : b->name,
+    fprintf(stderr, "emu: %s, %u vCPU%s %s (%s), %" G_GUINT64_FORMAT " MiB, accelerator %s%s%s%s\n", b->alias ? b->alias : b->name,
             m->n_cpus, m->n_cpus == 1 ? "" : "s", !strcmp(b->isa, "x86_64") ? "x86-64" : b->isa, m->cpus[0]->model,
-            m->spec.ram_size >> 20, m->accel->name);
+            m->spec.ram_size >> 20, m->accel->name, *why_not ? " (" : "", why_not, *why_not ? ")" : "");
 }
 
 static void print_stats(struct machine *m)
@@ -312,6 +335,7 @@ int main(int argc, char **argv)
     struct consoles *consoles;
     struct machine *m;
     GError *err = NULL;
+    char *why_not = NULL;
     int status, daemon_fd = -1;
 
     config_init(&cfg);
@@ -330,7 +354,7 @@ int main(int argc, char **argv)
     m = machine_new();
     m->no_reboot = cfg.no_reboot;
     m->no_shutdown = cfg.no_shutdown;
-    if (!spec_fill(&cfg, &m->spec, &err) || !accel_open(m, &cfg, &err) || (cfg.pidfile && !pidfile_write(cfg.pidfile, &err)) ||
+    if (!spec_fill(&cfg, &m->spec, &err) || !accel_open(m, &cfg, &why_not, &err) || (cfg.pidfile && !pidfile_write(cfg.pidfile, &err)) ||
         !(consoles = consoles_open(&cfg, m, &err)) || !machine_build(m, &err) || !devices_create(m, &cfg, &err) ||
         !machine_finish(m, &err)) {
         die(err);
@@ -340,7 +364,7 @@ int main(int argc, char **argv)
     g_unix_signal_add(SIGTERM, on_signal, m);
     g_unix_signal_add(SIGHUP, on_signal, m);
     if (!cfg.quiet) {
-        say_what_runs(m);
+        say_what_runs(m, why_not);
     }
     if (daemon_fd >= 0) {
         daemon_ready(daemon_fd);
@@ -355,6 +379,7 @@ int main(int argc, char **argv)
     print_stats(m);
     machine_free(m);
     consoles_close(consoles);
+    g_free(why_not);
     config_fini(&cfg);
     chardev_restore_terminal();
     return status;

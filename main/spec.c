@@ -20,7 +20,7 @@ static const char *const on_off_auto[] = { "on", "off", "auto", NULL };
 /* Keys that every board takes. `only`: values that are taken; anything else is known and not built. */
 static const struct option_desc machine_desc[] = {
     { "type", OPT_STRING, "pc", "the board", NULL, 0, 0 },
-    { "accel", OPT_STRING, "tcg", "engines to try, separated by colons", NULL, 0, 0 },
+    { "accel", OPT_STRING, "kvm:tcg", "engines to try, separated by colons", NULL, 0, 0 },
     { "graphics", OPT_BOOL, "on", "whether firmware may use a display", NULL, 0, 0 },
     { "acpi", OPT_ENUM, "on", "ACPI tables", on_off_auto, 0, 0 },
     { "hpet", OPT_BOOL, "off", "HPET (not built: off)", NULL, 0, 0 },

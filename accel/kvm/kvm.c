@@ -146,6 +146,9 @@ static void kvm_close(struct machine *m)
     if (k->helper) {
         k->helper->close(m);
     }
+    if (k->listener.changed) {
+        address_space_unlisten(&m->memory, &k->listener);
+    }
     if (k->vm >= 0) {
         close(k->vm);
     }
@@ -159,6 +162,8 @@ static void kvm_close(struct machine *m)
     g_free(k);
     m->hw_data = NULL;
 }
+
+static bool kvm_usable(struct machine *m, GError **err) { return kvm_selftest(((struct kvm_accel *)m->hw_data)->fd, err); }
 
 static void on_kick(int sig) { (void)sig; }
 
@@ -181,8 +186,6 @@ static bool kvm_open(struct machine *m, const struct options *o, GError **err)
     msrs_get(k);
     sigemptyset(&sa.sa_mask);
     sigaction(SIGUSR1, &sa, NULL);
-    k->listener = (struct region_listener){ kvm_slots_changed, k };
-    address_space_listen(&m->memory, &k->listener);
     return true;
 fail:
     kvm_close(m);
@@ -214,6 +217,10 @@ static bool kvm_cpu_init(struct cpu *c, GError **err)
         return false;
     }
     c->hw = h;
+    if (!k->listener.changed) {
+        k->listener = (struct region_listener){ kvm_slots_changed, k };
+        address_space_listen(&c->machine->memory, &k->listener);
+    }
     return true;
 }
 
@@ -301,6 +308,7 @@ const struct accel_ops accel_kvm = {
     .options = kvm_options,
     .open = kvm_open,
     .close = kvm_close,
+    .usable = kvm_usable,
     .cpu_init = kvm_cpu_init,
     .cpu_fini = kvm_cpu_fini,
     .run = kvm_run,

@@ -5,6 +5,7 @@
  *   slots.c     guest memory as KVM's slots, dirty pages
  *   vcpu.c      the run loop and what comes out of it
  *   x86.c       registers between KVM and struct x86_state, CPUID, interrupts going in
+ *   selftest.c  whether it can run an operating system at all
  *   fallback.c  instructions that KVM cannot execute
  *
  * Whose registers count: while hw_cpu.here is set, those in the ISA's struct; else those in the kernel. The vCPU's own thread moves
@@ -84,6 +85,9 @@ bool kvm_x86_msr_exit(struct hw_cpu *h, bool write);
 
 /* fallback.c */
 enum cpu_exit kvm_fallback(struct hw_cpu *h);
+
+/* selftest.c: whether a guest of this KVM can be an operating system; kvm: /dev/kvm, open. *err says what it cannot. A few milliseconds. */
+bool kvm_selftest(int kvm, GError **err);
 
 int kvm_ioctl(int fd, unsigned long request, void *arg);
 
