@@ -14,6 +14,7 @@
 #include "core/device.h"
 #include "core/boot_order.h"
 #include "core/machine_priv.h"
+#include "core/object.h"
 
 struct state_hook {
     void (*fn)(void *opaque, enum run_state s);
@@ -80,6 +81,7 @@ struct machine *machine_new(void)
     m->ram = g_ptr_array_new();
     m->devices = g_ptr_array_new();
     m->buses = g_ptr_array_new();
+    m->objects = g_ptr_array_new();
     m->reset_hooks = g_ptr_array_new_with_free_func(g_free);
     m->state = RUN_PRELAUNCH;
     clock_init(m);
@@ -116,6 +118,7 @@ void machine_free(struct machine *m)
     machine_lock(m);
     devices_fini(m);
     boot_order_free(m);
+    objects_fini(m);
     while (m->n_cpus) {
         cpu_free(m->cpus[--m->n_cpus]);
     }
@@ -129,6 +132,7 @@ void machine_free(struct machine *m)
     g_free(m->cpus);
     g_ptr_array_free(m->devices, TRUE);
     g_ptr_array_free(m->buses, TRUE);
+    g_ptr_array_free(m->objects, TRUE);
     g_ptr_array_free(m->reset_hooks, TRUE);
     g_ptr_array_free(m->ram, TRUE);
     g_array_free(p->state_hooks, TRUE);

@@ -71,6 +71,7 @@ struct machine {
     GPtrArray *devices;             /* struct device *, in order of addition */
     GPtrArray *buses;               /* struct bus *, in order of making */
     GPtrArray *boot_order;          /* core/boot_order.c; NULL: nobody asked */
+    GPtrArray *objects;             /* struct object *: -object */
     GPtrArray *reset_hooks;         /* struct reset_hook *: loaders and boards */
     struct irq_line power_button;   /* system_powerdown presses it */
     void *board_data;

@@ -10,6 +10,8 @@
 #include "core/accel.h"
 #include "core/device.h"
 #include "core/machine.h"
+#include "core/object_types.h"
+#include "core/rng.h"
 #include "cpu/x86/cpu.h"
 #include "disas/disas.h"
 #include "hw/acpi/piix4_pm.h"
@@ -21,6 +23,7 @@
 #include "hw/isa/isa.h"
 #include "hw/misc/fw_cfg.h"
 #include "hw/misc/misc.h"
+#include "hw/misc/virtio_rng.h"
 #include "hw/pci/i440fx.h"
 #include "hw/pci/pci_bridge.h"
 #include "hw/timer/i8254.h"
@@ -37,6 +40,7 @@ static const struct accel_ops *const engines[] = {
     NULL,
 };
 
+#define VIRTIO_CLASSES(array) &(array)[0], &(array)[1], &(array)[2]
 static const struct device_class *const classes[] = {
     &isa_bus_class, &i8042_class, &port92_class, &fw_cfg_class,
     &i8254_class, &i8259_class, &ioapic_class, &lapic_class, &mc146818_class,
@@ -45,6 +49,12 @@ static const struct device_class *const classes[] = {
     &xio3130_downstream_class,
     &piix4_pm_class,
     &uart16550_class, &debugexit_class,
+    VIRTIO_CLASSES(virtio_rng_pci_classes),
+    NULL,
+};
+
+static const struct object_type *const objects[] = {
+    &rng_random_type, &rng_builtin_type, &memory_backend_ram_type, &memory_backend_memfd_type, &memory_backend_file_type, &iothread_type, &secret_type,
     NULL,
 };
 
@@ -64,6 +74,7 @@ bool builtin_register(GError **err)
 {
     tcg_set_disassembler(disassemble);
     accels_set(engines);
+    object_types_set(objects);
     device_classes_set(classes);
     for (unsigned i = 0; classes[i]; i++) {
         if (!device_class_check(classes[i], err)) {

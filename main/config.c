@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "core/object.h"
 #include "main/builtin.h"
 
 /* What a row does with its value. */
@@ -105,6 +106,21 @@ static bool take_device(struct config *cfg, const char *v, GError **err)
     return true;
 }
 
+static bool take_object(struct config *cfg, const char *v, GError **err)
+{
+    size_t len = strcspn(v, ",");
+
+    (void)err;
+    if (is_help(v)) {
+        cfg->print = objects_help;
+    } else if (v[len] && is_help(v + len + 1)) {
+        cfg->print_object = v;
+    } else {
+        g_ptr_array_add(cfg->objects, (char *)v);
+    }
+    return true;
+}
+
 static bool take_serial(struct config *cfg, const char *v, GError **err)
 {
     (void)err;
@@ -180,6 +196,8 @@ static const struct option_row rows[] = {
     { "bios", NULL, "FILE", "firmware to start instead of a kernel", KEEP(firmware) },
     HEADING("Devices and the terminal"),
     { "device", NULL, "NAME[,key=value...]", "add a device; 'help' lists them, 'NAME,help' what a device can be told", CALL(take_device) },
+    { "object", NULL, "TYPE,id=NAME[,key=value...]", "make an object that devices name; 'help' lists types, 'TYPE,help' what one can be told",
+      CALL(take_object) },
     { "serial", NULL, "DEV", "where a serial port goes, repeated for up to four: none, null, stdio, mon:stdio (shared with the monitor), "
       "pty, file:PATH, pipe:PATH, unix:PATH[,server=on][,wait=off], tcp:[HOST]:PORT[,server=on][,wait=off]", CALL(take_serial) },
     { "monitor", NULL, "DEV", "where the monitor goes, as -serial", KEEP(monitor) },
@@ -214,7 +232,7 @@ static const struct {
 } refused[] = {
     { "gdb", true }, { "s", false }, { "snapshot", false }, { "drive", true }, { "hda", true }, { "hdb", true }, { "hdc", true },
     { "hdd", true }, { "cdrom", true }, { "fda", true }, { "fdb", true }, { "blockdev", true }, { "netdev", true },
-    { "chardev", true }, { "mon", true }, { "qmp", true }, { "qmp-pretty", true }, { "object", true }, { "global", true },
+    { "chardev", true }, { "mon", true }, { "qmp", true }, { "qmp-pretty", true }, { "global", true },
     { "boot", true }, { "vnc", true }, { "spice", true }, { "sdl", false }, { "usb", false }, { "usbdevice", true },
     { "audio", true }, { "audiodev", true }, { "soundhw", true }, { "k", true }, { "full-screen", false }, { "loadvm", true },
     { "incoming", true }, { "only-migratable", false }, { "mem-path", true }, { "mem-prealloc", false }, { "numa", true },
@@ -236,6 +254,7 @@ void config_init(struct config *cfg)
     cfg->accels = g_ptr_array_new();
     cfg->serials = g_ptr_array_new();
     cfg->devices = g_ptr_array_new();
+    cfg->objects = g_ptr_array_new();
     cfg->escape = 1;
 }
 
@@ -245,6 +264,7 @@ void config_fini(struct config *cfg)
     g_ptr_array_free(cfg->accels, TRUE);
     g_ptr_array_free(cfg->serials, TRUE);
     g_ptr_array_free(cfg->devices, TRUE);
+    g_ptr_array_free(cfg->objects, TRUE);
 }
 
 static const struct option_row *row_find(const char *name)

@@ -16,6 +16,7 @@ struct config {
     struct options *machine;             /* all -machine, merged */
     GPtrArray *accels;                   /* const char *: each -accel */
     GPtrArray *serials, *devices;        /* const char *: each -serial, -device */
+    GPtrArray *objects;                  /* const char *: each -object */
     const char *cpu, *smp, *memory, *rtc, *name, *uuid, *monitor, *display;
     const char *kernel, *initrd, *append, *firmware, *dtb;
     const char *pidfile, *log_items, *log_file;
@@ -23,6 +24,7 @@ struct config {
     uint8_t escape;                      /* -echr */
     void (*print)(FILE *out);            /* print this and end with status 0 */
     const char *print_device;            /* -device X,help */
+    const char *print_object;            /* -object X,help: the X */
 };
 
 void config_init(struct config *cfg);

@@ -19,6 +19,7 @@
 #include "core/accel.h"
 #include "core/device.h"
 #include "core/machine.h"
+#include "core/object.h"
 #include "main/builtin.h"
 #include "main/config.h"
 #include "main/consoles.h"
@@ -170,6 +171,20 @@ static bool devices_create(struct machine *m, const struct config *cfg, GError *
     return ok;
 }
 
+static bool objects_create(struct machine *m, const struct config *cfg, GError **err)
+{
+    bool ok = true;
+
+    machine_lock(m);
+    for (unsigned i = 0; ok && i < cfg->objects->len; i++) {
+        const char *text = g_ptr_array_index(cfg->objects, i);
+
+        ok = object_add(m, text, err) != NULL || error_prefix(err, "-object %s", text);
+    }
+    machine_unlock(m);
+    return ok;
+}
+
 /* --- the process --- */
 
 static gboolean on_signal(gpointer opaque)
@@ -287,6 +302,14 @@ static void print_and_exit(const struct config *cfg)
         device_class_help(c, stdout);
         exit(0);
     }
+    if (cfg->print_object) {
+        g_autofree char *name = g_strndup(cfg->print_object, strcspn(cfg->print_object, ","));
+
+        if (!object_type_help(name, stdout, &err)) {
+            die(err);
+        }
+        exit(0);
+    }
     if (cfg->print) {
         cfg->print(stdout);
         exit(fflush(stdout) ? 1 : 0);
@@ -355,8 +378,8 @@ int main(int argc, char **argv)
     m->no_reboot = cfg.no_reboot;
     m->no_shutdown = cfg.no_shutdown;
     if (!spec_fill(&cfg, &m->spec, &err) || !accel_open(m, &cfg, &why_not, &err) || (cfg.pidfile && !pidfile_write(cfg.pidfile, &err)) ||
-        !(consoles = consoles_open(&cfg, m, &err)) || !machine_build(m, &err) || !devices_create(m, &cfg, &err) ||
-        !machine_finish(m, &err)) {
+        !objects_create(m, &cfg, &err) || !(consoles = consoles_open(&cfg, m, &err)) || !machine_build(m, &err) ||
+        !devices_create(m, &cfg, &err) || !machine_finish(m, &err)) {
         die(err);
     }
     advise_host(m, &cfg);
