@@ -40,6 +40,7 @@ static const struct accel_ops *const engines[] = {
     NULL,
 };
 
+
 #define VIRTIO_CLASSES(array) &(array)[0], &(array)[1], &(array)[2]
 static const struct device_class *const classes[] = {
     &isa_bus_class, &i8042_class, &port92_class, &fw_cfg_class,
