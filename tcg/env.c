@@ -12,6 +12,7 @@ _Static_assert(sizeof(struct tcg_jump) == 16, "jump index is pc << 4");
 _Static_assert(offsetof(struct tcg_tlb, entry) - offsetof(struct tcg_tlb, h.mask) == 8, "[r15 - 8] is the mask");
 _Static_assert(offsetof(struct tcg_tlb, entry) % 32 == 0, "entries do not straddle cache lines");
 _Static_assert(offsetof(struct tcg_scratch, bounce) % 64 == 0, "bounce takes any aligned access");
+_Static_assert(offsetof(struct tcg_scratch, mem_high) == offsetof(struct tcg_scratch, vec_low) + 1, "compared as one");
 _Static_assert(IR_CC_COUNT <= 32, "kind | width << 5");
 
 uint32_t tcg_desc(const struct ir_mem *m, bool read, bool write, bool probe)

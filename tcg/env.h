@@ -110,6 +110,12 @@ struct tcg_scratch {
     uint32_t exit_reason;
     void *interp_jmp;            /* not NULL: the interpreter is running; where tcg_interp_unwind() jumps */
     uint64_t exit_ra;            /* return address of the exit's `call`: key of the exit record, for linking */
+    /*
+     * vec_low: the upper halves of all vector registers are zero, and so they are not loaded. 0 is always right: who writes vectors from
+     * outside clears it. Generated code and interpreter clear it before they write an upper half, vzeroupper sets it.
+     * mem_high: those in memory may be something else all the same, until the registers are stored the next time.
+     */
+    uint8_t vec_low, mem_high;
     uint64_t swapped;            /* back end's own: homes of rax and rdx are in T and I while not 0 (divide with foreign operands) */
     uint8_t bounce[128] __attribute__((aligned(64)));
 };

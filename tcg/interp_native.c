@@ -1,6 +1,6 @@
 /*
  * `native` ops in the interpreter: on a host of the guest's ISA the instruction itself is run, through a thunk that is made once per
- * encoding. Guest registers are mapped to host registers 1, 2, 3 in order of appearance (0 where the instruction
+ * encoding. Guest registers are mapped to host registers 1 to 4 in order of appearance (0 where the instruction
  * reads xmm0 unasked), so there are few encodings. Elsewhere such ops are not supported.
  *
  * Order: memory input is read (may fault), the thunk runs on a copy, memory output is written (may fault), then registers are committed.
@@ -19,7 +19,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { N_VEC = 4, HOST_IN = 1, HOST_IN2 = 2, HOST_OUT = 0, HOST_CTX = 7, THUNK_MAX = 256, THUNK_BUFFER = 1 << 20 };
+enum { N_VEC = 5, HOST_IN = 1, HOST_IN2 = 2, HOST_OUT = 0, HOST_CTX = 7, THUNK_MAX = 256, THUNK_BUFFER = 1 << 20 };
 
 /* Operand block; rdi points at it while the thunk runs. */
 struct block {
@@ -256,7 +256,7 @@ static uint8_t map_field(struct mapping *m, unsigned kind, unsigned reg)
 
 static void make_key(const struct ir_native *n, struct thunk_key *k, struct mapping *m)
 {
-    *m = (struct mapping){ { -1, -1, -1, -1 } };
+    *m = (struct mapping){ { -1, -1, -1, -1, -1 } };
     if (n->reads_xmm0) {
         m->guest[0] = 0;
     }
@@ -269,7 +269,7 @@ static void make_key(const struct ir_native *n, struct thunk_key *k, struct mapp
     k->vex = n->vex;
     k->l = n->l;
     k->has_imm = n->has_imm;
-    k->imm = n->imm;
+    k->imm = n->imm_vec ? (uint8_t)(map_vec(m, n->imm >> 4) << 4 | (n->imm & 15)) : n->imm;
     k->reg_kind = n->reg_kind;
     k->reg = map_field(m, n->reg_kind, n->reg);
     k->rm_kind = n->rm_kind;
@@ -340,7 +340,7 @@ static void operand_in(void *state, const struct ir_native *n, uint64_t addr, st
     bool rw = n->mem.write && n->kind == IR_NATIVE_X87;
 
     if (n->rm_kind == IR_NR_STATE) {
-        memcpy(b->mem, (char *)state + n->state_off, 16);
+        memcpy(b->mem, (char *)state + n->state_off, n->mem.size > 4 ? (size_t)1 << n->mem.size : 16);
     } else if (n->rm_kind == IR_NR_MEM && (rw || !n->mem.write)) {
         mem->ld_bytes(state, addr, rw ? tcg_desc(&n->mem, true, true, true) : tcg_desc(&n->mem, true, false, false), b->mem);
     }
@@ -373,6 +373,18 @@ static uint32_t tiny(const struct thunk_key *k, const struct block *b)
     return probe.mxcsr & MX_UNDERFLOW;
 }
 
+/* vzeroupper, vzeroall: of all registers, whereas a thunk knows a few. */
+static void do_vzero(char *state, const struct tcg_guest *g, bool all)
+{
+    struct tcg_scratch *scratch = (struct tcg_scratch *)(state + g->scratch_offset);
+
+    for (unsigned r = 0; r < 16; r++) {
+        memset(state + g->vec_offset + (size_t)r * g->vec_stride + (all ? 0 : 16), 0, all ? 32 : 16);
+    }
+    scratch->vec_low = 1;
+    scratch->mem_high = 0;
+}
+
 /* addr: of the memory operand; without one the second integer input. */
 uint64_t interp_native(void *state, const struct ir *ir, const struct ir_op *op, uint64_t addr, uint64_t int_in,
                        const struct tcg_interp_mem *mem)
@@ -391,6 +403,13 @@ uint64_t interp_native(void *state, const struct ir *ir, const struct ir_op *op,
     if (is_mxcsr(n)) {
         do_mxcsr(state, n, mxcsr);
         return 0;
+    }
+    if (ir_is_vzero(n)) {
+        do_vzero(state, g, n->l);
+        return 0;
+    }
+    if (n->vex && n->l && n->vec_written) {
+        ((struct tcg_scratch *)((char *)state + g->scratch_offset))->vec_low = 0;
     }
     make_key(n, &k, &m);
     if (k.x87) {

@@ -97,6 +97,7 @@ struct ir_mem {
 /*
  * Conventions: rm_kind IR_NR_NONE: the instruction has no ModRM byte (emms, fwait). IR_NR_STATE (rm only): memory of the state struct at
  * state_off. A second integer input (vvvv, or the reg field when reg_int_in is set) is the op's a, since there is no address then.
+ * vex map 1, opcode 77 is vzeroupper (l 0) or vzeroall (l 1).
  * x87 fcmovcc (DA/DB, C0+) has an integer input c: the host's Z flag is made c == 0 right before it (`test c,c`, 32 bits).
  */
 enum ir_native_reg { IR_NR_NONE, IR_NR_VEC, IR_NR_MMX, IR_NR_INT_IN, IR_NR_INT_OUT, IR_NR_MEM, IR_NR_X87, IR_NR_STATE };
@@ -107,9 +108,10 @@ struct ir_native {
     uint8_t opcode;
     bool w;                  /* REX.W / VEX.W */
     bool vex;                /* VEX form with vvvv */
-    uint8_t l;               /* VEX.L */
+    uint8_t l;               /* VEX.L; 0 where the instruction ignores it */
     bool has_imm;
     uint8_t imm;
+    bool imm_vec;            /* the immediate's upper half is the number of a vector register (blendv) */
     uint8_t reg_kind, reg;   /* ModRM.reg: register kind and guest number, or opcode extension (IR_NR_NONE: reg = /n) */
     uint8_t rm_kind, rm;     /* ModRM.rm */
     uint8_t vvvv_kind, vvvv;
@@ -121,6 +123,7 @@ struct ir_native {
     struct ir_mem mem;       /* when a field is IR_NR_MEM */
 };
 enum ir_native_kind { IR_NATIVE_VEC, IR_NATIVE_X87, IR_NATIVE_MMX, IR_NATIVE_INT };
+static inline bool ir_is_vzero(const struct ir_native *n) { return n->vex && n->map == 1 && n->opcode == 0x77; }
 
 /* Where an exit goes. Offsets are from pcbase (linear address of the region's page); they may lie outside the page. */
 struct ir_exit {

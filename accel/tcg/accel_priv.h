@@ -383,7 +383,7 @@ struct mmu_note {
 };
 void mmu_note(void *arg);
 /* service_gpr.c: runs ordinary C from general-register code, the guest's vectors put aside */
-void native_call(void (*fn)(void *), void *arg);
+void native_call(struct accel_cpu *ac, void (*fn)(void *), void *arg);
 
 /* slow.c: the part of ld and st that leaves general-register code. arg: struct native_io */
 struct native_io { struct accel_cpu *ac; struct fragment f; uint8_t buf[8]; bool write, self; };

@@ -4,17 +4,39 @@
  */
 #include "accel/tcg/accel_priv.h"
 
-void native_call(void (*fn)(void *), void *arg)
+#ifdef __x86_64__
+/* x87, SSE and AVX state: upper halves are in use, so the host has XSAVE. */
+static void native_call_wide(void (*fn)(void *), void *arg)
+{
+    uint64_t area[(512 + 64 + 256 + 64) / 8];
+    uint64_t *save = (uint64_t *)(((uintptr_t)area + 63) & ~(uintptr_t)63);
+    uint32_t mxcsr = 0x1f80;
+
+    for (unsigned i = 64; i < 72; i++) {
+        save[i] = 0;                     /* the header: standard form */
+    }
+    __asm__ volatile("xsave64 (%0)\n\tvzeroupper\n\tfninit\n\tldmxcsr %1" : : "r"(save), "m"(mxcsr), "a"(7), "d"(0) : "memory");
+    fn(arg);
+    __asm__ volatile("xrstor64 (%0)" : : "r"(save), "a"(7), "d"(0) : "memory");
+}
+#endif
+
+void native_call(struct accel_cpu *ac, void (*fn)(void *), void *arg)
 {
 #ifdef __x86_64__
     uint8_t area[512 + 16];
     uint8_t *save = (uint8_t *)(((uintptr_t)area + 15) & ~(uintptr_t)15);
     uint32_t mxcsr = 0x1f80;
 
+    if (ac->scratch->in_code && !ac->scratch->vec_low && !ac->scratch->vec_saved) {
+        native_call_wide(fn, arg);
+        return;
+    }
     __asm__ volatile("fxsave64 (%0)\n\tfninit\n\tldmxcsr %1" : : "r"(save), "m"(mxcsr) : "memory");
     fn(arg);
     __asm__ volatile("fxrstor64 (%0)" : : "r"(save) : "memory");
 #else
+    (void)ac;
     fn(arg);
 #endif
 }
@@ -84,7 +106,7 @@ static bool ld_part(struct accel_cpu *ac, struct vctx *ctx, uint64_t va, unsigne
         struct native_io io = { .ac = ac };
 
         fragment_of(&io.f, l2, va, size);
-        native_call(ac->native_io, &io);
+        native_call(ac, ac->native_io, &io);
         *value = load(io.buf, size);
     }
     return true;
@@ -131,7 +153,7 @@ static void st_part(struct accel_cpu *ac, struct vctx *ctx, uint64_t va, const s
         /* watched, or it has become code meanwhile: the store again, with everything that belongs to it */
     }
     store(io.buf, size, value);
-    native_call(ac->native_io, &io);
+    native_call(ac, ac->native_io, &io);
     if (io.self) {
         /* The instruction's helper writes to the instruction's own region: the instruction again, alone. */
         tcg_sync(ac);

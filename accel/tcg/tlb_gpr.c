@@ -349,7 +349,7 @@ struct l2_entry *mmu_get(struct accel_cpu *ac, struct vspace *sp, uint64_t va, e
     ac->st.walks++;
     bool found = ac->ops->walk(ac->c, va, access, regime, true, &res, fault);
     if (ac->mmu_note) {
-        native_call(ac->mmu_note, &(struct mmu_note){ .ac = ac, .res = found ? &res : NULL, .fault = found ? NULL : fault,
+        native_call(ac, ac->mmu_note, &(struct mmu_note){ .ac = ac, .res = found ? &res : NULL, .fault = found ? NULL : fault,
                                                       .va = va, .access = access, .regime = regime });
     }
     if (!found) {
@@ -648,7 +648,7 @@ void tcg_tlb_flush(struct cpu *c, enum tlb_flush scope, uint32_t asid, uint64_t 
     struct accel_cpu *ac = c->accel;
 
     if (ac->mmu_note) {
-        native_call(ac->mmu_note, &(struct mmu_note){ .ac = ac, .va = va, .scope = scope, .asid = asid });
+        native_call(ac, ac->mmu_note, &(struct mmu_note){ .ac = ac, .va = va, .scope = scope, .asid = asid });
     }
     switch (scope) {
     case TLB_FLUSH_ALL:

@@ -121,16 +121,21 @@ static inline void op_rm(struct code *o, int w, unsigned op, int reg, struct ame
     op_rm_p(o, 0, w, op, reg, m, bytes);
 }
 
-/* VEX with three bytes. pp: 0 none, 1 66, 2 F3, 3 F2. rm: register, or NOREG: m. */
+/* VEX, with two bytes where these do. pp: 0 none, 1 66, 2 F3, 3 F2. rm: register, or NOREG: m. */
 static inline void op_vex(struct code *o, unsigned map, unsigned pp, bool w, unsigned l, unsigned op, int reg, int vvvv, int rm, struct amem m)
 {
     bool mem = rm == NOREG;
     unsigned b = mem ? m.base >= 8 : rm >= 8, x = mem && m.index >= 8;
 
     o->insns++;
-    e8(o, 0xc4);
-    e8(o, (reg >= 8 ? 0 : 0x80u) | (x ? 0 : 0x40u) | (b ? 0 : 0x20u) | map);
-    e8(o, (w ? 0x80u : 0) | (unsigned)(~vvvv & 15) << 3 | l << 2 | pp);
+    if (map == 1 && !w && !x && !b) {
+        e8(o, 0xc5);
+        e8(o, (reg >= 8 ? 0 : 0x80u) | (unsigned)(~vvvv & 15) << 3 | l << 2 | pp);
+    } else {
+        e8(o, 0xc4);
+        e8(o, (reg >= 8 ? 0 : 0x80u) | (x ? 0 : 0x40u) | (b ? 0 : 0x20u) | map);
+        e8(o, (w ? 0x80u : 0) | (unsigned)(~vvvv & 15) << 3 | l << 2 | pp);
+    }
     e8(o, op);
     if (mem)
         e_modrm_mem(o, reg, m);
@@ -321,6 +326,17 @@ static inline void i_call_r(struct code *o, int r) { op_rr(o, 2, 0xff, 2, r, 0);
 /* movaps */
 static inline void i_vload(struct code *o, int x, struct amem m) { op_rm(o, 2, OP_0F | 0x28, x, m, 0); }
 static inline void i_vstore(struct code *o, struct amem m, int x) { op_rm(o, 2, OP_0F | 0x29, x, m, 0); }
+/* vmovaps; l: 32 bytes */
+static inline void i_vex_load(struct code *o, unsigned l, int x, struct amem m) { op_vex(o, 1, 0, false, l, 0x28, x, 0, NOREG, m); }
+static inline void i_vex_store(struct code *o, unsigned l, struct amem m, int x) { op_vex(o, 1, 0, false, l, 0x29, x, 0, NOREG, m); }
+/* vzeroupper, vzeroall */
+static inline void i_vzero(struct code *o, bool all)
+{
+    o->insns++;
+    e8(o, 0xc5);
+    e8(o, all ? 0xfc : 0xf8);
+    e8(o, 0x77);
+}
 
 /* n bytes of padding in as few instructions as possible (SDM vol. 2, NOP) */
 static inline void i_nops(struct code *o, unsigned n)

@@ -45,7 +45,7 @@ struct x86_host {
     int8_t home[MAX_SLOTS];               /* host register or NOREG */
     int8_t slot_of[16];                   /* host register -> slot, or -1 */
     uint32_t home_regs;                   /* bit mask of host registers */
-    bool bmi1, bmi2, lzcnt, adx;
+    bool bmi1, bmi2, lzcnt, adx, avx;
     uint32_t slow[4096];                  /* by descriptor: offset of thunk or 0 */
     uint32_t again[4096];                 /* the same: thunks that look at the TLB first */
     struct { const struct ir_helper *h; uint32_t off; } helper[512];   /* open hash */
@@ -165,6 +165,7 @@ struct cg {
     int16_t pc_off;
     uint16_t insn;
     bool x87_live;
+    bool vec_high;           /* scratch.vec_low is 0 */
     struct stub *stubs;
     unsigned n_stubs, cap_stubs;
     struct tcg_map_row *map;

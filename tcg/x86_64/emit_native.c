@@ -2,13 +2,13 @@
  * The host's own vector, x87, MMX and integer instructions on guest state in place (struct ir_native; SDM vol. 2 for the encoding).
  *
  * Guest vector register n is host register n: the pinned ones always, the others (14, 15) are loaded before and stored after. Legacy
- * encodings stay legacy, so upper halves are never touched. Integer fields are homes or scratch registers. x87 and
+ * encodings stay legacy and VEX ones VEX, in our own moves too: so upper halves are touched by the guest's VEX instructions only, and
+ * mixing costs what it costs natively. Integer fields are homes or scratch registers. x87 and
  * MMX work on the host's x87, which is loaded at the first such op of a region if it is not live yet.
  * Inputs: c goes to the field of kind INT_IN; a, where there is no memory operand, to vvvv or (reg_int_in) to the in-out reg field.
  */
 #include "tcg/x86_64/cg_priv.h"
 
-#include <glib.h>
 
 static bool uses_x87(const struct ir_native *n)
 {
@@ -23,7 +23,7 @@ static bool sets_flags(const struct ir_native *n)
     if (n->kind == IR_NATIVE_X87)
         return n->rm_kind == IR_NR_X87 && (n->opcode == 0xdb || n->opcode == 0xdf || n->opcode == 0xda);
     return (n->map == 1 && (n->opcode | 1) == 0x2f) || (n->map == 2 && (n->opcode == 0x17 || (n->opcode | 1) == 0x0f)) ||
-        (n->map == 3 && n->opcode >= 0x60 && n->opcode <= 0x63);
+        (n->map == 3 && n->opcode >= 0x60 && n->opcode <= 0x63);      /* vtestps, vtestpd: map 2, 0e and 0f */
 }
 
 static void x87_ready(struct cg *c)
@@ -40,7 +40,8 @@ static void x87_ready(struct cg *c)
     c->x87_live = true;
 }
 
-static void unpinned_vectors(struct cg *c, uint32_t mask, bool store)
+/* Width of moves: a VEX instruction writes all of its destination, and reads what VEX.L says. */
+static void unpinned_vectors(struct cg *c, const struct ir_native *n, uint32_t mask, bool store)
 {
     const struct tcg_guest *g = c->ir->guest;
 
@@ -48,11 +49,35 @@ static void unpinned_vectors(struct cg *c, uint32_t mask, bool store)
         struct amem m = st_at((int32_t)(g->vec_offset + x * g->vec_stride) - BIAS);
         if (!(mask >> x & 1))
             continue;
-        if (store)
+        if (n->vex && store)
+            i_vex_store(&c->o, 1, m, (int)x);
+        else if (n->vex)
+            i_vex_load(&c->o, n->l, (int)x, m);
+        else if (store)
             i_vstore(&c->o, m, (int)x);
         else
             i_vload(&c->o, (int)x, m);
     }
+}
+
+static void vec_low(struct cg *c, bool low)
+{
+    if (!low && c->vec_high)
+        return;
+    i_store_imm(&c->o, 0, st_at(SCR(vec_low)), low);
+    c->vec_high = !low;
+}
+
+/* All sixteen registers. Those that live in memory: the bytes that become zero. */
+static void em_vzero(struct cg *c, bool all)
+{
+    const struct tcg_guest *g = c->ir->guest;
+
+    i_vzero(&c->o, all);
+    for (unsigned x = g->n_vec_pinned; x < g->n_vec && x < 16; x++)
+        for (unsigned at = all ? 0 : 16; at < 32; at += 8)
+            i_store_imm(&c->o, 3, st_at((int32_t)(g->vec_offset + x * g->vec_stride + at) - BIAS), 0);
+    vec_low(c, true);
 }
 
 struct fields { int reg, rm, vvvv; struct amem mem; };
@@ -147,12 +172,6 @@ static void result(struct cg *c, ir_ref v, int d)
     ra_done(c, v, d);
 }
 
-static void no_such(struct cg *c, const struct ir_native *n)
-{
-    g_printerr("emu: not supported: instruction %x/%02x with 256-bit vectors in the x86_64 back end\n", n->map, n->opcode);
-    c->failed = true;
-}
-
 void em_native(struct cg *c, const struct ir_op *op)
 {
     const struct ir_native *n = op->native;
@@ -162,14 +181,19 @@ void em_native(struct cg *c, const struct ir_op *op)
     int in = NOREG, out = NOREG;
     uint8_t *at;
 
-    if (n->vex && n->l) {
-        no_such(c, n);
+    if (n->vex && n->kind == IR_NATIVE_VEC && !x86_host.avx) {
+        cg_give_up(c, "a VEX instruction, and the host has no AVX");
         return;
     }
+    if (ir_is_vzero(n)) {
+        em_vzero(c, n->l);
+        return;
+    }
+    if (n->vex && n->l && n->vec_written)
+        vec_low(c, false);
     fl_settle(c, true);
     if (uses_x87(n))
         x87_ready(c);
-    unpinned_vectors(c, n->vec_read | (n->vec_written & (n->rm_kind == IR_NR_MEM && n->mem.write ? 0 : ~0u)), false);
     if (op->c)
         ra_settle_pcrel(c, R(c, op->c));
     if (mem) {
@@ -181,6 +205,8 @@ void em_native(struct cg *c, const struct ir_op *op)
         f.mem = st_at((int32_t)n->state_off - BIAS);
         f.rm = NOREG;
     }
+    /* behind the check: its slow path saves the pinned ones only */
+    unpinned_vectors(c, n, n->vec_read | (n->vec_written & (n->vex || (n->rm_kind == IR_NR_MEM && n->mem.write) ? 0 : ~0u)), false);
     if (op->c)
         in = int_input(c, R(c, op->c));
     if (n->vvvv_kind == IR_NR_INT_IN)
@@ -215,7 +241,7 @@ void em_native(struct cg *c, const struct ir_op *op)
     encode(c, n, &f);
     if (mem && n->mem.write)
         em_stored(c, &x);
-    unpinned_vectors(c, n->vec_written, true);
+    unpinned_vectors(c, n, n->vec_written, true);
     if (sets_flags(n))
         fl_clobber(c);
     if (out != NOREG)

@@ -42,17 +42,54 @@ static void load_homes(uint32_t regs)
             i_load(o, 3, r, slot_mem((unsigned)x86_host.slot_of[r]));
 }
 
-static void vectors(bool store)
+static void vector_moves(bool store, bool wide)
 {
     const struct tcg_guest *g = x86_host.guest;
 
     for (unsigned x = 0; x < g->n_vec_pinned; x++) {
         struct amem m = st_at((int32_t)(g->vec_offset + x * g->vec_stride) - BIAS);
-        if (store)
+        if (wide && store)
+            i_vex_store(o, 1, m, (int)x);
+        else if (wide)
+            i_vex_load(o, 1, (int)x, m);
+        else if (store)
             i_vstore(o, m, (int)x);
         else
             i_vload(o, (int)x, m);
     }
+}
+
+/*
+ * Pinned vectors, at the width that is in use. C code is entered with clean upper halves, so that legacy instructions on either side cost
+ * nothing extra; it may leave them dirty.
+ */
+static void vectors(bool store)
+{
+    uint8_t *wide, *end;
+
+    if (!x86_host.avx) {
+        vector_moves(store, false);
+        return;
+    }
+    if (store)
+        i_alu_mi(o, 1, ALU_CMP, st_at(SCR(vec_low)), 1);       /* and mem_high is 0 */
+    else
+        i_alu_mi(o, 0, ALU_CMP, st_at(SCR(vec_low)), 1);
+    wide = i_jcc(o, CC_NZ);
+    if (!store)
+        i_vzero(o, false);
+    vector_moves(store, false);
+    end = i_jmp(o);
+    fix32(wide, o->p);
+    vector_moves(store, true);
+    if (store) {
+        i_vzero(o, false);
+        i_alu_mi(o, 0, ALU_CMP, st_at(SCR(vec_low)), 0);
+        op_rm(o, 2, OP_0F | 0x90 | CC_Z, 0, st_at(SCR(mem_high)), 0);
+    } else {
+        i_store_imm(o, 0, st_at(SCR(mem_high)), 1);
+    }
+    fix32(end, o->p);
 }
 
 static void ldmxcsr(struct amem m) { op_rm(o, 2, OP_0F | 0xae, 2, m, 0); }
@@ -493,6 +530,14 @@ uint8_t *thunk_helper(const struct ir_helper *h)
     return x86_host.cb->rx + x86_host.helper[k].off;
 }
 
+static uint32_t xgetbv0(void)
+{
+    uint32_t a, d;
+
+    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    return a;
+}
+
 static void host_features(void)
 {
     unsigned a, b, c, d;
@@ -505,7 +550,8 @@ static void host_features(void)
     if (__get_cpuid(0x80000001, &a, &b, &c, &d))
         x86_host.lzcnt = c >> 5 & 1;
     /* VEX-coded instructions need the OS to have enabled AVX state */
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1) || !(c >> 28 & 1))
+    x86_host.avx = __get_cpuid(1, &a, &b, &c, &d) && (c >> 27 & 1) && (c >> 28 & 1) && (xgetbv0() & 6) == 6;
+    if (!x86_host.avx)
         x86_host.bmi1 = x86_host.bmi2 = false;
 }
 
@@ -554,6 +600,8 @@ void x86_host_enter(void *state, void *code)
 {
     void (*enter)(void *, void *);
 
+    if (!x86_host.avx)
+        ((struct tcg_scratch *)((char *)state + x86_host.guest->scratch_offset))->vec_low = 1;      /* there are no upper halves */
     memcpy(&enter, &x86_host.enter, sizeof enter);
     enter(state, code);
 }
