@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROWS = 4096, MAX_WORDS = 512, MAPS = 7, COLUMNS = 11 };
+enum { MAX_ROWS = 4096, MAX_WORDS = 512, MAPS = 7, VEX_MAPS = 4, COLUMNS = 11 };
 
 /* A growing list of distinct words; the position is the number. */
 struct words {
@@ -30,10 +30,10 @@ struct row {
     int prefix;               /* index into prefix_name */
     int modrm_mask, modrm_val; /* ModRM constraint, without ModRM.mod */
     int mod;                  /* 0 any, 1 memory, 2 register */
-    int w, b;                 /* -1 any, else REX.W, REX.B */
+    int w, b;                 /* -1 any, else REX.W, REX.B; in VEX maps VEX.W, VEX.L */
     int mode;                 /* index into mode_name */
     int opnd[4], opnds;
-    bool has_modrm, mod_ignored, has_vvvv;
+    bool has_modrm, mod_ignored, has_vvvv, vsib;
     int handler;
     char arg[48];
     int need;
@@ -70,9 +70,9 @@ static const char *const mark_enum[] = { "LOCK", "SYS", "VEC", "MMX", "X87", "NO
 static const char *const cc_name[] = { "o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g" };
 static const char *const cc_flags[] = { "o", "c", "z", "zc", "s", "p", "os", "osz" };
 static const char *const size_name[] = { "", "b", "w", "d", "q", "dq", "t", "v", "z", "y", "n", "p", "s", "a",
-                                         "ps", "pd", "ss", "sd", "env", "sav" };
+                                         "ps", "pd", "ss", "sd", "env", "sav", "x", "h", "f", "e", "qq" };
 static const char *const size_enum[] = { "0", "b", "w", "d", "q", "dq", "t", "v", "z", "y", "n", "p", "s", "a",
-                                         "dq", "dq", "d", "q", "env", "sav" };
+                                         "dq", "dq", "d", "q", "env", "sav", "x", "h", "f", "e", "qq" };
 /* Operand letters: register kind and place (decode.h) where the operand is a register or memory, else kind is NULL. */
 static const struct {
     char letter;
@@ -86,7 +86,9 @@ static const struct {
     { 'M', true, 1, "MEM", "RM", 15, true },   { 'R', true, 0, "REG", "RM", 15, false },
     { 'Z', false, 0, "REG", "OPCODE", 15, false }, { 'B', false, 0, "REG", "VVVV", 15, false },
     { 'V', true, 0, "XMM", "REG", 15, false }, { 'W', true, 0, "XMM", "RM", 15, true },
-    { 'U', true, 2, "XMM", "RM", 15, false },  { 'P', true, 0, "MMX", "REG", 7, false },
+    { 'U', true, 2, "XMM", "RM", 15, false },  { 'H', false, 0, "XMM", "VVVV", 15, false },
+    { 'T', true, 1, "MEM", "RM", 15, true },   { 'L', false, 0, NULL, "IMM", 15, false },
+    { 'P', true, 0, "MMX", "REG", 7, false },
     { 'Q', true, 0, "MMX", "RM", 7, true },    { 'N', true, 2, "MMX", "RM", 7, false },
     { 'C', true, 0, NULL, "REG", 15, false },  { 'D', true, 0, NULL, "REG", 15, false },
     { 'S', true, 0, NULL, "REG", 7, false },   { 'X', false, 0, NULL, "FIXED", 0, false },
@@ -226,7 +228,8 @@ static void row_operands(struct def *d, struct row *r, char *text)
         } else if (operand_parse(word, &m, &size, &mem_size)) {
             r->has_modrm |= method[m].uses_modrm;
             r->mod_ignored |= method[m].letter == 'R';
-            r->has_vvvv |= method[m].letter == 'B';
+            r->has_vvvv |= method[m].letter == 'B' || method[m].letter == 'H';
+            r->vsib |= method[m].letter == 'T';
             if (method[m].mod && r->mod && r->mod != method[m].mod)
                 fail(d, r->line, "operand %s contradicts the /n column", word);
             if (method[m].mod)
@@ -265,7 +268,8 @@ static void row_condition(struct def *d, struct row *r, const char *text)
     while (*s) {
         if (*s == '.')
             s++;
-        if ((*s != 'w' && *s != 'b') || (s[1] != '0' && s[1] != '1')) {
+        bool vex = r->map >= VEX_MAPS;
+        if ((*s != 'w' && *s != (vex ? 'l' : 'b')) || (s[1] != '0' && s[1] != '1')) {
             fail(d, r->line, "bad /n column '%s'", text);
             return;
         }
@@ -464,7 +468,7 @@ static bool def_read(struct def *d)
 
 /* ---- overlap and reach ---- */
 
-/* Bits of accepted (W, B, 64-bit mode) states: state = W | B << 1 | is64 << 2. */
+/* Bits of accepted (W, B, 64-bit mode) states: state = W | B << 1 | is64 << 2; in VEX maps L stands in B's place, and W counts in every mode. */
 static int row_states(const struct row *r)
 {
     int mask = 0;
@@ -472,7 +476,7 @@ static int row_states(const struct row *r)
     for (int s = 0; s < 8; s++) {
         bool w = s & 1, b = s & 2, is64 = s & 4;
         if ((r->w < 0 || r->w == w) && (r->b < 0 || r->b == b) && (is64 ? r->mode != 1 : r->mode != 2) &&
-            (is64 || (!w && !b)))
+            (is64 || r->map >= VEX_MAPS || (!w && !b)))
             mask |= 1 << s;
     }
     return mask;
@@ -549,7 +553,7 @@ static bool def_check(struct def *d)
                 fail(d, r->line, "cannot be reached: opcode %02X is a prefix", r->opcode);
         if (r->map == 0 && r->opcode >= 0x40 && r->opcode <= 0x4f && r->mode != 1)
             fail(d, r->line, "opcode %02X is REX in 64-bit mode: want no64", r->opcode);
-        if (r->has_vvvv && r->map < 4)
+        if (r->has_vvvv && r->map < VEX_MAPS)
             fail(d, r->line, "VEX.vvvv operand without a VEX map");
         if ((r->marks & 1) && !r->opnds)
             fail(d, r->line, "lock without an operand");
@@ -781,10 +785,10 @@ static void out_rows(const struct def *d, const char *dir)
     for (int k = 0; k < d->rows; k++)
         out_row(f, d, &d->row[k]);
     fprintf(f, "};\n\nconst unsigned x86_row_count = %d;\n\n", d->rows);
-    fprintf(f, "/* What the decoder needs beside the row: operands, bit 3 ModRM.mod is ignored, bit 4 VEX.vvvv is an operand. */\n"
+    fprintf(f, "/* What the decoder needs beside the row: operands, bit 3 ModRM.mod is ignored, bit 4 VEX.vvvv is an operand, bit 5 VSIB. */\n"
                "static const uint8_t row_shape[] = {");
     for (int k = 0; k < d->rows; k++)
-        fprintf(f, "%s%d,", k % 32 ? " " : "\n    ", d->row[k].opnds | d->row[k].mod_ignored << 3 | d->row[k].has_vvvv << 4);
+        fprintf(f, "%s%d,", k % 32 ? " " : "\n    ", d->row[k].opnds | d->row[k].mod_ignored << 3 | d->row[k].has_vvvv << 4 | d->row[k].vsib << 5);
     fprintf(f, "\n};\n\n");
     out_operands(f, d);
     out_index(f, d);

@@ -45,6 +45,8 @@ static void reset_x87(struct x86_state *s)
     memset(s->fx, 0, sizeof(s->fx));
     s->fx[0] = 0x40;      /* FCW 0040h after RESET */
     memset(s->vec, 0, sizeof(s->vec));
+    s->tcg.vec_low = 1;
+    s->tcg.mem_high = 0;
     memset(s->opmask, 0, sizeof(s->opmask));
     memset(s->mtrr_fixed, 0, sizeof(s->mtrr_fixed));
     memset(s->mtrr_base, 0, sizeof(s->mtrr_base));

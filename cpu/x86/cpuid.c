@@ -115,8 +115,6 @@ static void leaf_1(struct x86_cpu *x, struct x86_cpuid *o)
     }
 }
 
-#define XSAVE_SIZE 576u      /* legacy area and header; x87 and SSE only */
-
 static void leaf_xsave(struct x86_cpu *x, uint32_t subleaf, struct x86_cpuid *o)
 {
     if (!BIT(W_1_ECX, 26)) {
@@ -124,11 +122,14 @@ static void leaf_xsave(struct x86_cpu *x, uint32_t subleaf, struct x86_cpuid *o)
     }
     if (subleaf == 0) {
         o->r[0] = (uint32_t)x->xcr0_mask;
-        o->r[1] = o->r[2] = XSAVE_SIZE;
+        o->r[1] = x86_xsave_size(x->s.xcr0, false);
+        o->r[2] = x86_xsave_size(x->xcr0_mask, false);
         o->r[3] = x->xcr0_mask >> 32;
     } else if (subleaf == 1) {
         o->r[0] = x->cpuid_words[W_D1_EAX];
-        o->r[1] = XSAVE_SIZE;
+        o->r[1] = x->cpuid_words[W_D1_EAX] & 0xa ? x86_xsave_size(x->s.xcr0 | x->s.xss, true) : 0;
+    } else if (subleaf < 63 && (x->xcr0_mask >> subleaf & 1)) {
+        x86_xsave_component(subleaf, &o->r[0], &o->r[1]);
     }
 }
 
@@ -293,6 +294,9 @@ void x86_derive_masks(struct x86_cpu *x)
     }
     x->efer_mask = (BIT(W_EXT_EDX, 11) ? EFER_SCE : 0) | (BIT(W_EXT_EDX, 29) ? EFER_LME : 0) | (BIT(W_EXT_EDX, 20) ? EFER_NXE : 0);
     x->xcr0_mask = BIT(W_1_ECX, 26) ? 3 : 1;
+    if (BIT(W_1_ECX, 26)) {
+        x->xcr0_mask |= (BIT(W_1_ECX, 28) ? 1 << 2 : 0) | (BIT(W_7_ECX, 3) ? 1 << 9 : 0);
+    }
     x->page_1g = BIT(W_EXT_EDX, 26);
     memset(x->cpuid_feature_words, 0, sizeof(x->cpuid_feature_words));
     for (unsigned f = 0; f < X86_FEAT_COUNT; f++) {

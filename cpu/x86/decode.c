@@ -14,7 +14,7 @@
 struct row_match {
     uint8_t prefixes; /* accepted prefix classes: bit 0 none, 1 66, 2 F3, 3 F2 */
     uint8_t modrm_mask, modrm_val;
-    uint8_t states; /* accepted states: bit number W | B << 1 | is64 << 2 */
+    uint8_t states; /* accepted states: bit number W | B << 1 | is64 << 2; VEX: W | L << 1 | is64 << 2 */
     uint16_t row;
 };
 
@@ -42,7 +42,7 @@ struct opnd_spec {
 #include "cpu/x86/insn_rows.h"
 
 enum { INDEX_NONE, INDEX_PLAIN, INDEX_MODRM, INDEX_GROUP };
-enum { SHAPE_OPNDS = 7, SHAPE_MOD_IGNORED = 8, SHAPE_VVVV = 16 };
+enum { SHAPE_OPNDS = 7, SHAPE_MOD_IGNORED = 8, SHAPE_VVVV = 16, SHAPE_VSIB = 32 };
 enum { PC_NONE, PC_66, PC_F3, PC_F2 }; /* prefix classes, numbered as VEX.pp */
 enum { PK_NOT, PK_SEG, PK_66, PK_67, PK_LOCK, PK_F2, PK_F3, PK_REX };
 
@@ -54,17 +54,26 @@ static const uint8_t prefix_kind[256] = {
     [0xf2] = PK_F2,                [0xf3] = PK_F3,                [0x40 ... 0x4f] = PK_REX,
 };
 
-/* Bytes of an operand by size letter and column: operand size 2, 4, 8; the same with REX.W; these six in 64-bit mode. */
-#define ALL(x) { x, x, x, x, x, x, x, x, x, x, x, x }
-#define BY_OPSIZE(x, y, z) { x, y, z, x, y, z, x, y, z, x, y, z }
-#define BY_MODE(x, y) { x, x, x, x, x, x, y, y, y, y, y, y }
-static const uint8_t size_bytes[Z_COUNT][12] = {
+/*
+ * Bytes of an operand by size letter and column: operand size 2, 4, 8; the same with REX.W; these six in 64-bit mode; all of them with VEX.L.
+ * Without VEX.L only the first twelve are looked at.
+ */
+#define ALL(x) { [0 ... 23] = x }
+#define BY_L(x, y) { [0 ... 11] = x, [12 ... 23] = y }
+#define BY_OPSIZE(x, y, z) { x, y, z, x, y, z, x, y, z, x, y, z } /* no VEX instruction has one of these */
+#define BY_MODE(x, y) { x, x, x, x, x, x, y, y, y, y, y, y } /* nor these */
+static const uint8_t size_bytes[Z_COUNT][24] = {
     [Z_b] = ALL(1),
     [Z_w] = ALL(2),
     [Z_d] = ALL(4),
     [Z_q] = ALL(8),
     [Z_dq] = ALL(16),
     [Z_t] = ALL(10),
+    [Z_qq] = ALL(32),
+    [Z_x] = BY_L(16, 32), /* a whole vector, half of one, a quarter, an eighth */
+    [Z_h] = BY_L(8, 16),
+    [Z_f] = BY_L(4, 8),
+    [Z_e] = BY_L(2, 4),
     [Z_v] = BY_OPSIZE(2, 4, 8),
     [Z_z] = BY_OPSIZE(2, 4, 4),
     [Z_p] = BY_OPSIZE(4, 6, 10),
@@ -73,9 +82,10 @@ static const uint8_t size_bytes[Z_COUNT][12] = {
     [Z_sav] = BY_OPSIZE(94, 108, 108),
     [Z_n] = BY_MODE(4, 8),
     [Z_s] = BY_MODE(6, 10),
-    [Z_y] = { 4, 4, 4, 8, 8, 8, 4, 4, 4, 8, 8, 8 }, /* 66 does not matter */
+    [Z_y] = { 4, 4, 4, 8, 8, 8, 4, 4, 4, 8, 8, 8, 4, 4, 4, 8, 8, 8, 4, 4, 4, 8, 8, 8 }, /* 66 does not matter */
 };
 #undef ALL
+#undef BY_L
 #undef BY_OPSIZE
 #undef BY_MODE
 
@@ -97,6 +107,7 @@ struct cursor {
     bool rex_w;
     uint8_t rex_r, rex_x, rex_b;
     uint8_t vvvv; /* bit 4: see vex() */
+    uint8_t wb;   /* of a row's states: W and B, or VEX.W and VEX.L */
     bool has_modrm;
     bool memory; /* ModRM.mod != 3 */
 };
@@ -176,6 +187,7 @@ static void rex_bits(struct x86_insn *i, struct cursor *c, uint8_t rex)
     c->rex_r = (rex & 4) << 1;
     c->rex_x = (rex & 2) << 2;
     c->rex_b = (rex & 1) << 3;
+    c->wb = c->rex_w | (rex & 1) << 1;
 }
 
 /* C4/C5 at c->pos (SDM vol. 2 section 2.3.5). c->pos is then at the opcode. */
@@ -200,13 +212,15 @@ static int vex(struct x86_insn *i, struct cursor *c)
     i->map = X86_MAP_V0F + map - 1;
     i->prefixes |= X86_PFX_VEX;
     i->vex_l = b2 >> 2 & 1;
-    /* Outside 64-bit mode R, X, B are no extensions, W is ignored, and so is the top bit of vvvv. */
+    i->vex_w = three && b2 & 0x80;
+    /* Outside 64-bit mode R, X, B are no extensions, W does not make general registers wider, and the top bit of vvvv is ignored. */
     rex_bits(i, c, 0x40 | (is64 ? (three && b2 & 0x80 ? 8 : 0) | rxb : 0));
     c->vvvv = ~b2 >> 3 & (is64 ? 15 : 7);
     if (!is64 && !(b2 & 0x40))
         c->vvvv |= 16; /* still not 1111 for rows without the operand */
     c->pclass = b2 & 3;
-    return i->vex_l ? X86_DECODE_UD : 0;
+    c->wb = i->vex_w | i->vex_l << 1;
+    return 0;
 }
 
 /* Map and opcode byte. c->pos is then behind the opcode. */
@@ -247,7 +261,7 @@ static int find_row(struct x86_insn *i, struct cursor *c)
 {
     const struct opcode_index *x = &opcode_index[i->map][i->opcode];
     unsigned first = x->first, count = x->count;
-    unsigned state = c->rex_w | c->rex_b >> 2 | (i->mode == X86_CODE64) << 2;
+    unsigned state = c->wb | (i->mode == X86_CODE64) << 2;
     uint8_t modrm = 0;
 
     if (x->kind == INDEX_NONE)
@@ -287,7 +301,7 @@ static void sizes(struct x86_insn *i, struct cursor *c)
     } else {
         i->opsize = (i->mode == X86_CODE32) != p66 ? 4 : 2;
     }
-    c->column = (i->opsize >> 2) + (c->rex_w ? 3 : 0) + (i->mode == X86_CODE64 ? 6 : 0);
+    c->column = (i->opsize >> 2) + (c->rex_w ? 3 : 0) + (i->mode == X86_CODE64 ? 6 : 0) + i->vex_l * 12;
 }
 
 static uint8_t opnd_bytes(const struct cursor *c, unsigned size) { return size_bytes[size][c->column]; }
@@ -401,6 +415,9 @@ static int opnd_imm(struct x86_insn *i, struct cursor *c, struct x86_opnd *o, co
         i->imm = take(c, n - 2) & (n == 4 ? 0xffff : 0xffffffff);
         i->imm2 = take(c, 2) & 0xffff;
         return 0;
+    case M_L: /* a vector register in the upper half; outside 64-bit mode its top bit is ignored */
+        o->kind = X86_OPND_XMM;
+        break;
     case M_J:
         o->kind = X86_OPND_REL;
         o->size = i->opsize;
@@ -409,9 +426,11 @@ static int opnd_imm(struct x86_insn *i, struct cursor *c, struct x86_opnd *o, co
         o->kind = second ? X86_OPND_IMM2 : X86_OPND_IMM;
         break;
     }
-    if (!have(c, n))
+    if (!have(c, s->method == M_L ? 1 : n))
         return out_of_bytes(c);
-    int64_t v = take(c, n);
+    int64_t v = take(c, s->method == M_L ? 1 : n);
+    if (s->method == M_L)
+        o->reg = v >> 4 & (i->mode == X86_CODE64 ? 15 : 7);
     if (s->method == M_I && n <= 2 && s->size != Z_z && s->size != Z_v)
         v &= n == 1 ? 0xff : 0xffff;
     if (s->method == M_sI || s->size == Z_z)
@@ -477,6 +496,7 @@ static int operand(struct x86_insn *i, struct cursor *c, struct x86_opnd *o, con
     case M_I:
     case M_sI:
     case M_J:
+    case M_L:
     case M_O:
     case M_A:
         return opnd_imm(i, c, o, s);
@@ -510,6 +530,17 @@ static void operand_plain(struct x86_insn *i, struct cursor *c, struct x86_opnd 
     *o = (struct x86_opnd){ kind, size, reg, s->place };
 }
 
+/* VSIB: the SIB byte's index is a vector register, whatever its number (SDM vol. 2, 2.3.12). */
+static bool vector_index(struct x86_insn *i, struct cursor *c)
+{
+    i->mem.index = -1;
+    if (i->addrsize == 2 || (i->modrm & 7) != 4)
+        return false;
+    i->mem.vindex = (c->p[i->opcode_at + 2] >> 3 & 7) | c->rex_x;
+    i->mem.scale = c->p[i->opcode_at + 2] >> 6;
+    return true;
+}
+
 static int operands(struct x86_insn *i, struct cursor *c)
 {
     unsigned shape = row_shape[i->row - x86_rows];
@@ -520,6 +551,8 @@ static int operands(struct x86_insn *i, struct cursor *c)
         err = memory(i, c);
         if (err)
             return err;
+        if ((shape & SHAPE_VSIB) && !vector_index(i, c))
+            return X86_DECODE_UD;
     }
     c->reg[X86_AT_REG] = (i->modrm >> 3 & 7) | c->rex_r;
     c->reg[X86_AT_RM] = (i->modrm & 7) | c->rex_b;

@@ -69,7 +69,7 @@ enum x86_opnd_kind {
     X86_OPND_DR,    /* debug register 0..7 */
     X86_OPND_ST,    /* x87 ST(reg) */
     X86_OPND_MMX,   /* mm0..7 */
-    X86_OPND_XMM,   /* xmm0..15; size = bytes of it that are read or written (Wss 4, Wsd 8, else 16) */
+    X86_OPND_XMM,   /* xmm0..15, ymm0..15; size = bytes of it that are read or written (Wss 4, Wsd 8, else 16; 32 with VEX.L) */
 };
 
 /* Where the operand stands in the encoding: who re-emits an SSE/MMX row natively needs to know. */
@@ -95,6 +95,7 @@ struct x86_mem {
     int8_t base;     /* general register or -1 */
     int8_t index;    /* general register or -1 */
     uint8_t scale;   /* log2: 0..3 */
+    uint8_t vindex;  /* vector register: index of a gather */
     uint8_t seg;     /* segment in effect (enum x86_seg): override, else SS for sp/bp bases, else DS. In 64-bit mode the
                         overrides of ES CS SS DS are ignored already, so only FS and GS have a base there. */
     bool rip_rel;    /* address = end of instruction + disp (base and index are -1) */
@@ -127,11 +128,11 @@ enum x86_row_mode { X86_ROW_ALL, X86_ROW_NO64, X86_ROW_ONLY64 };
 enum x86_row_mark {
     X86_ROW_LOCK = 1 << 0,     /* LOCK allowed if the destination is memory (the decoder checks) */
     X86_ROW_SYS = 1 << 1,      /* not for the user-mode test generator: privileged, or depends on I/O rights or the system */
-    X86_ROW_VEC = 1 << 2,      /* touches xmm state: #UD if CR0.EM or !CR4.OSFXSR, #NM if CR0.TS */
+    X86_ROW_VEC = 1 << 2,      /* touches xmm state: #UD if CR0.EM or !CR4.OSFXSR (VEX: if XCR0 does not have AVX on), #NM if CR0.TS */
     X86_ROW_MMX = 1 << 3,      /* touches mm state: #UD if CR0.EM, #NM if CR0.TS, #MF if an x87 exception is pending */
     X86_ROW_X87 = 1 << 4,      /* x87: #NM if CR0.EM or CR0.TS (fwait: only if MP and TS); #MF if pending, unless NOWAIT */
     X86_ROW_NOWAIT = 1 << 5,   /* x87 control instruction that does not check for pending exceptions */
-    X86_ROW_ALIGN16 = 1 << 6,  /* legacy SSE: a memory operand not on 16 bytes is #GP(0) */
+    X86_ROW_ALIGN16 = 1 << 6,  /* a memory operand not on 16 bytes (VEX: not on its own size) is #GP(0) */
     X86_ROW_D64 = 1 << 7,      /* 64-bit mode: operand size is 8, 66 makes it 2 */
     X86_ROW_F64 = 1 << 8,      /* 64-bit mode: operand size is 8 whatever 66 says (near branches as Intel does) */
     X86_ROW_ELSE_NP = 1 << 9,  /* if row->need is absent the prefix is ignored: see x86_decode_plain() */
@@ -169,6 +170,7 @@ struct x86_insn {
     uint8_t seg;      /* override as written, or X86_SEG_NONE (branch hints, too) */
     uint8_t rex;      /* 0 or 0x40..0x4f; from VEX: the same bits */
     uint8_t vex_l;    /* VEX.L */
+    uint8_t vex_w;    /* VEX.W as it stands, in any mode */
     uint8_t map;      /* enum x86_map */
     uint8_t opcode;
     uint8_t modrm;    /* 0 if the row has none */

@@ -9,13 +9,14 @@
 #include <string.h>
 
 #include "cpu/x86/helpers.h"
+#include "cpu/x86/models.h"
 #include "cpu/x86/sys_priv.h"
 
 #define MXCSR_MASK 0xffffu
 #define FX_SIZE 512u
 #define FX_USED 416u             /* the rest of the legacy area belongs to software */
 #define HEADER_SIZE 64u
-enum { XF_X87 = 1, XF_SSE = 2 };
+#define MXCSR_INIT 0x1f80u
 
 static unsigned regime(const struct x86_state *s) { return x86_regime_at(s, x86_cpl(s)); }
 
@@ -80,6 +81,16 @@ static void need_aligned(struct x86_state *s, uint64_t va, unsigned mask)
 {
     if (va & mask) {
         x86_raise(s, X86_GP, true, 0);
+    }
+}
+
+/* Intel's FXSAVE demands all of its image, the part that it leaves to software too. */
+static void need_writable(struct x86_state *s, uint64_t va)
+{
+    struct mmu_fault f = { .vector = MMU_NO_FAULT };
+
+    if (!accel_of(s)->probe(cpu_of(s), va, 1, MEM_WRITE, regime(s), &f) && f.vector != MMU_NO_FAULT) {
+        x86_raise_fault(s, &f);
     }
 }
 
@@ -174,6 +185,9 @@ uint64_t x86_do_fxsave(struct x86_state *s, uint64_t va, uint64_t rex_w, uint64_
 
     (void)rex_w, (void)c, (void)d;
     need_aligned(s, va, 15);
+    if (x86_of_state(s)->intel) {
+        need_writable(s, va + FX_SIZE - 1);
+    }
     memset(img, 0, sizeof(img));
     x87_to_image(s, img);
     mxcsr_to_image(s, img);
@@ -201,13 +215,99 @@ uint64_t x86_do_fxrstor(struct x86_state *s, uint64_t va, uint64_t rex_w, uint64
     return 0;
 }
 
-/* --- XSAVE and its kin: components 0 and 1, both in the legacy area --- */
+/* --- XSAVE and its kin (SDM vol. 1, 13.4-13.13) --- */
 
-/* Which components are not in their initial state (XINUSE). */
+enum { XF_X87 = 1 << 0, XF_SSE = 1 << 1, XF_AVX = 1 << 2, XF_PKRU = 1 << 9, XF_LEGACY = XF_X87 | XF_SSE, IMAGE_MAX = FX_SIZE + HEADER_SIZE + 256 + 8 };
+#define XF_COMPACT (1ull << 63)
+
+/* Components outside the legacy area: size, place in the standard form. In the compacted form they follow each other in this order. */
+static const struct component { uint8_t bit; uint16_t size, at; } components[] = {
+    { 2, 256, FX_SIZE + HEADER_SIZE },
+    { 9, 8, 2688 },      /* where processors with AVX-512 have it */
+};
+
+static unsigned component_at(const struct component *c, uint64_t which, bool compact)
+{
+    unsigned at = FX_SIZE + HEADER_SIZE;
+
+    if (!compact) {
+        return c->at;
+    }
+    for (const struct component *k = components; k < c; k++) {
+        at += which >> k->bit & 1 ? k->size : 0;
+    }
+    return at;
+}
+
+unsigned x86_xsave_size(uint64_t which, bool compact)
+{
+    unsigned size = FX_SIZE + HEADER_SIZE;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(components); i++) {
+        const struct component *c = &components[i];
+        size = which >> c->bit & 1 ? component_at(c, which, compact) + c->size : size;
+    }
+    return size;
+}
+
+bool x86_xsave_component(unsigned n, unsigned *size, unsigned *at)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(components); i++) {
+        if (components[i].bit == n) {
+            *size = components[i].size;
+            *at = components[i].at;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void high_to_image(const struct x86_state *s, unsigned bit, uint8_t *p)
+{
+    if (bit == 2) {
+        for (unsigned i = 0; i < xmm_count(s); i++) {
+            memcpy(p + i * 16, s->vec[i] + 16, 16);
+        }
+    } else {
+        memset(p, 0, 8);
+        memcpy(p, &s->pkru, 4);
+    }
+}
+
+/* p NULL: the initial state. */
+static void high_from_image(struct x86_state *s, unsigned bit, const uint8_t *p)
+{
+    static const uint8_t zero[256];
+
+    p = p ? p : zero;
+    if (bit == 2) {
+        for (unsigned i = 0; i < xmm_count(s); i++) {
+            memcpy(s->vec[i] + 16, p + i * 16, 16);
+        }
+        s->tcg.vec_low = p == zero && xmm_count(s) == 16;
+        s->tcg.mem_high = !s->tcg.vec_low;
+    } else {
+        memcpy(&s->pkru, p, 4);
+    }
+}
+
+static bool upper_in_use(const struct x86_state *s)
+{
+    static const uint8_t zero[16];
+
+    for (unsigned i = 0; i < xmm_count(s); i++) {
+        if (memcmp(s->vec[i] + 16, zero, 16)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Which components are not in their initial state (XINUSE). MXCSR does not count. */
 static uint64_t in_use(const struct x86_state *s)
 {
     static const uint8_t zero[16], cw[2] = { 0x7f, 0x03 };
-    uint64_t r = 0;
+    uint64_t r = s->pkru ? XF_PKRU : 0;
 
     if (memcmp(s->fx, cw, 2) || memcmp(s->fx + 2, zero, 16) || memcmp(s->fx + 18, zero, 6)) {
         r |= XF_X87;      /* status, tags, last opcode and pointers */
@@ -218,30 +318,52 @@ static uint64_t in_use(const struct x86_state *s)
     for (unsigned i = 0; i < xmm_count(s) && !(r & XF_SSE); i++) {
         r |= memcmp(s->vec[i], zero, 16) ? XF_SSE : 0;
     }
-    return r;
+    return r | (upper_in_use(s) ? XF_AVX : 0);
 }
 
-static void save_components(struct x86_state *s, uint64_t va, uint64_t which, bool mxcsr)
+uint64_t x86_do_xgetbv(struct x86_state *s, uint64_t ecx, uint64_t b, uint64_t c, uint64_t d)
 {
-    uint8_t img[FX_USED];
+    const struct x86_cpu *x = x86_of_state(s);
+
+    (void)b, (void)c, (void)d;
+    if ((uint32_t)ecx == 1 && (x->cpuid_words[W_D1_EAX] >> 2 & 1)) {
+        return s->xcr0 & (in_use(s) | (s->mxcsr != MXCSR_INIT ? XF_SSE : 0));
+    }
+    if ((uint32_t)ecx) {
+        x86_raise(s, X86_GP, true, 0);
+    }
+    return s->xcr0;
+}
+
+/* `form`: the components that the image has room for, if it is compacted. */
+static void save_components(struct x86_state *s, uint64_t va, uint64_t which, bool mxcsr, uint64_t form, bool compact)
+{
+    uint8_t img[FX_USED], high[256];
 
     memset(img, 0, sizeof(img));
     x87_to_image(s, img);
     mxcsr_to_image(s, img);
     sse_to_image(s, img);
-    if ((which & XF_X87) && mxcsr && (which & XF_SSE)) {
+    if ((which & XF_LEGACY) == XF_LEGACY && mxcsr) {
         copy_out(s, va, img, 160 + 16 * xmm_count(s));
-        return;
+    } else {
+        if (which & XF_X87) {
+            copy_out(s, va, img, 24);
+            copy_out(s, va + 32, img + 32, 128);
+        }
+        if (mxcsr) {
+            copy_out(s, va + 24, img + 24, 8);
+        }
+        if (which & XF_SSE) {
+            copy_out(s, va + 160, img + 160, 16 * xmm_count(s));
+        }
     }
-    if (which & XF_X87) {
-        copy_out(s, va, img, 24);
-        copy_out(s, va + 32, img + 32, 128);
-    }
-    if (mxcsr) {
-        copy_out(s, va + 24, img + 24, 8);
-    }
-    if (which & XF_SSE) {
-        copy_out(s, va + 160, img + 160, 16 * xmm_count(s));
+    for (unsigned i = 0; i < G_N_ELEMENTS(components); i++) {
+        const struct component *c = &components[i];
+        if (which >> c->bit & 1) {
+            high_to_image(s, c->bit, high);
+            copy_out(s, va + component_at(c, form, compact), high, c->bit == 2 ? 16 * xmm_count(s) : c->size);
+        }
     }
 }
 
@@ -255,7 +377,7 @@ static uint64_t xsave(struct x86_state *s, uint64_t va, uint64_t mask, bool opt)
     copy_in(s, va + FX_SIZE, b, 8);
     memcpy(&old, b, 8);
     now = (old & ~rfbm) | (used & rfbm);
-    save_components(s, va, opt ? rfbm & used : rfbm, rfbm & XF_SSE);
+    save_components(s, va, opt ? rfbm & used : rfbm, rfbm & (XF_SSE | XF_AVX), 0, false);
     memcpy(b, &now, 8);
     copy_out(s, va + FX_SIZE, b, 8);
     return 0;
@@ -273,46 +395,69 @@ uint64_t x86_do_xsaveopt(struct x86_state *s, uint64_t va, uint64_t mask, uint64
     return xsave(s, va, mask, true);
 }
 
-uint64_t x86_do_xsavec(struct x86_state *s, uint64_t va, uint64_t mask, uint64_t rex_w, uint64_t d)
+static uint64_t xsave_compact(struct x86_state *s, uint64_t va, uint64_t rfbm)
 {
-    uint64_t rfbm = mask & s->xcr0, used = in_use(s), bv[2];
+    uint64_t used = in_use(s), bv[2];
     uint8_t b[16];
 
-    (void)rex_w, (void)d;
     need_aligned(s, va, 63);
-    used |= s->mxcsr != 0x1f80 ? XF_SSE : 0;      /* XSAVEC counts MXCSR to component 1 (SDM vol. 1, 13.10) */
-    save_components(s, va, rfbm & used, rfbm & used & XF_SSE);
+    used |= s->mxcsr != MXCSR_INIT ? XF_SSE : 0;      /* counts to component 1 here (SDM vol. 1, 13.10) */
+    save_components(s, va, rfbm & used, rfbm & used & XF_SSE, rfbm, true);
     bv[0] = rfbm & used;
-    bv[1] = rfbm | 1ull << 63;
+    bv[1] = rfbm | XF_COMPACT;
     memcpy(b, bv, 16);
     copy_out(s, va + FX_SIZE, b, 16);
     return 0;
 }
 
-uint64_t x86_do_xrstor(struct x86_state *s, uint64_t va, uint64_t mask, uint64_t rex_w, uint64_t d)
+uint64_t x86_do_xsavec(struct x86_state *s, uint64_t va, uint64_t mask, uint64_t rex_w, uint64_t d)
 {
-    uint8_t img[FX_SIZE + HEADER_SIZE];
-    uint64_t rfbm = mask & s->xcr0, bv, comp, rest = 0;
-    uint32_t mxcsr = s->mxcsr;
-    bool compact;
-
     (void)rex_w, (void)d;
-    need_aligned(s, va, 63);
-    copy_in(s, va, img, sizeof(img));
-    memcpy(&bv, img + FX_SIZE, 8);
-    memcpy(&comp, img + FX_SIZE + 8, 8);
-    for (unsigned i = 16; i < (comp >> 63 ? HEADER_SIZE : 24u); i++) {
-        rest |= img[FX_SIZE + i];
-    }
-    compact = comp >> 63;
-    if (rest || (bv & ~s->xcr0) || (compact ? (comp & ~(1ull << 63) & ~s->xcr0) || (bv & ~comp) : comp != 0) ||
-        (compact && !(x86_of_state(s)->cpuid_feature_words[X86_FEAT_XSAVEC / 32] >> (X86_FEAT_XSAVEC % 32) & 1))) {
+    return xsave_compact(s, va, mask & s->xcr0);
+}
+
+uint64_t x86_do_xsaves(struct x86_state *s, uint64_t va, uint64_t mask, uint64_t rex_w, uint64_t d)
+{
+    (void)rex_w, (void)d;
+    if (x86_cpl(s)) {
         x86_raise(s, X86_GP, true, 0);
     }
-    /* The standard form takes MXCSR from memory whenever SSE is asked for; the compacted one only with the component itself */
-    if (rfbm & XF_SSE) {
-        mxcsr = !compact || (bv & XF_SSE) ? image_mxcsr(s, img) : 0x1f80;
+    return xsave_compact(s, va, mask & (s->xcr0 | s->xss));
+}
+
+/* Reads the image's components into img, packed: legacy area, header, then `want` by the order of components[]. */
+static void read_image(struct x86_state *s, uint64_t va, uint64_t want, uint64_t form, bool compact, uint8_t *img)
+{
+    unsigned to = FX_SIZE + HEADER_SIZE;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(components); i++) {
+        const struct component *c = &components[i];
+        if (want >> c->bit & 1) {
+            copy_in(s, va + component_at(c, form, compact), img + to, c->bit == 2 ? 16 * xmm_count(s) : c->size);
+        }
+        to += c->size;
     }
+}
+
+static bool header_ok(struct x86_state *s, const uint8_t *img, uint64_t bv, uint64_t comp, uint64_t all, bool only_compact)
+{
+    bool compact = comp >> 63;
+    uint64_t rest = 0;
+
+    for (unsigned i = 16; i < (compact ? HEADER_SIZE : 24u); i++) {
+        rest |= img[FX_SIZE + i];
+    }
+    if (rest || (bv & ~all)) {
+        return false;
+    }
+    if (!compact) {
+        return !only_compact && comp == 0;
+    }
+    return !(comp & ~XF_COMPACT & ~all) && !(bv & ~comp) && (x86_of_state(s)->cpuid_words[W_D1_EAX] >> 1 & 1);
+}
+
+static void restore_legacy(struct x86_state *s, const uint8_t *img, uint64_t rfbm, uint64_t bv)
+{
     if (rfbm & XF_X87) {
         if (bv & XF_X87) {
             x87_from_image(s, img);
@@ -320,15 +465,60 @@ uint64_t x86_do_xrstor(struct x86_state *s, uint64_t va, uint64_t mask, uint64_t
             x87_init(s);
         }
     }
-    if (rfbm & XF_SSE) {
-        s->mxcsr = mxcsr;
-        if (bv & XF_SSE) {
-            sse_from_image(s, img);
-        } else {
-            for (unsigned i = 0; i < xmm_count(s); i++) {
-                memset(s->vec[i], 0, 16);
-            }
+    if (rfbm & bv & XF_SSE) {
+        sse_from_image(s, img);
+    } else if (rfbm & XF_SSE) {
+        for (unsigned i = 0; i < xmm_count(s); i++) {
+            memset(s->vec[i], 0, 16);
         }
     }
+}
+
+/* all: components that exist here. Everything is read and checked before anything is changed. */
+static uint64_t xrstor(struct x86_state *s, uint64_t va, uint64_t rfbm, uint64_t all, bool only_compact)
+{
+    uint8_t img[IMAGE_MAX];
+    uint64_t bv, comp;
+    uint32_t mxcsr = s->mxcsr;
+    unsigned at = FX_SIZE + HEADER_SIZE;
+    bool compact;
+
+    need_aligned(s, va, 63);
+    copy_in(s, va, img, FX_SIZE + HEADER_SIZE);
+    memcpy(&bv, img + FX_SIZE, 8);
+    memcpy(&comp, img + FX_SIZE + 8, 8);
+    compact = comp >> 63;
+    if (!header_ok(s, img, bv, comp, all, only_compact)) {
+        x86_raise(s, X86_GP, true, 0);
+    }
+    read_image(s, va, rfbm & bv, comp, compact, img);
+    /* the standard form takes MXCSR from memory whenever SSE or AVX is asked for; the compacted one with SSE itself */
+    if (compact ? rfbm & XF_SSE : rfbm & (XF_SSE | XF_AVX)) {
+        mxcsr = !compact || (bv & XF_SSE) ? image_mxcsr(s, img) : MXCSR_INIT;
+    }
+    s->mxcsr = mxcsr;
+    restore_legacy(s, img, rfbm, bv);
+    for (unsigned i = 0; i < G_N_ELEMENTS(components); i++) {
+        const struct component *c = &components[i];
+        if (rfbm >> c->bit & 1) {
+            high_from_image(s, c->bit, bv >> c->bit & 1 ? img + at : NULL);
+        }
+        at += c->size;
+    }
     return 0;
+}
+
+uint64_t x86_do_xrstor(struct x86_state *s, uint64_t va, uint64_t mask, uint64_t rex_w, uint64_t d)
+{
+    (void)rex_w, (void)d;
+    return xrstor(s, va, mask & s->xcr0, s->xcr0, false);
+}
+
+uint64_t x86_do_xrstors(struct x86_state *s, uint64_t va, uint64_t mask, uint64_t rex_w, uint64_t d)
+{
+    (void)rex_w, (void)d;
+    if (x86_cpl(s)) {
+        x86_raise(s, X86_GP, true, 0);
+    }
+    return xrstor(s, va, mask & (s->xcr0 | s->xss), s->xcr0 | s->xss, true);
 }

@@ -138,6 +138,9 @@ uint64_t x86_do_pcmpstr(struct x86_state *s, uint64_t lo, uint64_t hi, uint64_t 
     unsigned index = !r ? n : imm & 0x40 ? 31 - (unsigned)__builtin_clz(r) : (unsigned)__builtin_ctz(r);
     if (form >> X86_PS_MASK & 1) {
         mask_out(s->vec[0], r, imm);
+        if (form >> X86_PS_VEX & 1) {
+            memset(s->vec[0] + 16, 0, 16);
+        }
     }
     return index | (uint64_t)fl << 32;
 }

@@ -15,10 +15,10 @@ uint64_t x86_do_check_mxcsr(struct x86_state *s, uint64_t value, uint64_t b, uin
     return 0;
 }
 
-uint64_t x86_do_check_align16(struct x86_state *s, uint64_t at, uint64_t b, uint64_t c, uint64_t d)
+uint64_t x86_do_check_align(struct x86_state *s, uint64_t at, uint64_t mask, uint64_t c, uint64_t d)
 {
-    (void)b, (void)c, (void)d;
-    if (at & 15) {
+    (void)c, (void)d;
+    if (at & mask) {
         x86_raise(s, VEC_GP, true, 0);
     }
     return 0;

@@ -36,18 +36,22 @@ static bool within_limit(const struct x86_segment *g, uint32_t offset, unsigned 
 }
 
 /* SDM vol. 3, 5.3-5.5: limit, type and null checks of a data access outside 64-bit mode. */
+bool x86_seg_allows(const struct x86_state *s, unsigned seg, uint32_t offset, unsigned size, bool write)
+{
+    const struct x86_segment *g = &s->seg[seg];
+    bool real = !(s->cr0 & 1) || (s->eflags & X86_FL_V);
+
+    return within_limit(g, offset, size) && (real || (!g->unusable && access_allowed(g, write)));
+}
+
 uint64_t x86_do_seg_linear(struct x86_state *s, uint64_t form, uint64_t offset, uint64_t c, uint64_t d)
 {
     (void)c, (void)d;
     unsigned seg = form & 0xff, size = 1u << (form >> 8 & 0xff);
-    bool write = form >> 16 & 1;
-    const struct x86_segment *g = &s->seg[seg];
-    bool real = !(s->cr0 & 1) || (s->eflags & X86_FL_V);
-    bool ok = within_limit(g, (uint32_t)offset, size) && (real || (!g->unusable && access_allowed(g, write)));
-    if (!ok) {
+    if (!x86_seg_allows(s, seg, (uint32_t)offset, size, form >> 16 & 1)) {
         x86_raise(s, seg == X86_SS ? VEC_SS : VEC_GP, true, 0);
     }
-    return (uint32_t)(g->base + offset);
+    return (uint32_t)(s->seg[seg].base + offset);
 }
 
 uint64_t x86_do_check_ip(struct x86_state *s, uint64_t ip, uint64_t b, uint64_t c, uint64_t d)

@@ -16,6 +16,9 @@ struct x86_str_form {
     uint8_t code64;
 };
 
+/* May a data access of `size` bytes at this offset go on? Limit, type, null segment; outside 64-bit mode. GPR-only. */
+bool x86_seg_allows(const struct x86_state *s, unsigned seg, uint32_t offset, unsigned size, bool write);
+
 #define HELPER(name, args, ret, effects)                                                              \
     uint64_t x86_do_##name(struct x86_state *s, uint64_t a, uint64_t b, uint64_t c, uint64_t d);      \
     extern const struct ir_helper x86_helper_##name;

@@ -45,6 +45,7 @@ void x86_update_hflags(struct x86_state *s)
     m |= s->cr0 & CR0_NE ? X86_MODE_NE : 0;
     m |= s->cr4 & CR4_OSFXSR ? X86_MODE_OSFXSR : 0;
     m |= s->cr4 & CR4_OSXSAVE ? X86_MODE_OSXSAVE : 0;
+    m |= (s->cr4 & CR4_OSXSAVE) && (s->xcr0 & 6) == 6 ? X86_MODE_AVX : 0;
     m |= s->cr4 & CR4_FSGSBASE ? X86_MODE_FSGSBASE : 0;
     m |= s->cr4 & CR4_OSXMMEXCPT ? X86_MODE_OSXMMEXCPT : 0;
     m |= (s->cr4 & CR4_UMIP) && cpl ? X86_MODE_UMIP : 0;

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "cpu/x86/cpu.h"
+#include "cpu/x86/host_features.h"
 #include "cpu/x86/sys_priv.h"
 
 const struct x86_word_place x86_word_places[W_COUNT] = {
@@ -42,15 +43,15 @@ static const struct feature features[] = {
     { W_1_ECX, 0, YES, "pni", "sse3" }, { W_1_ECX, 1, YES, "pclmulqdq", "pclmuldq" }, { W_1_ECX, 2, NO, "dtes64", NULL },
     { W_1_ECX, 3, ASK, "monitor", NULL }, { W_1_ECX, 4, NO, "ds-cpl", "ds_cpl" }, { W_1_ECX, 5, NO, "vmx", NULL },
     { W_1_ECX, 6, NO, "smx", NULL }, { W_1_ECX, 7, NO, "est", NULL }, { W_1_ECX, 8, NO, "tm2", NULL },
-    { W_1_ECX, 9, YES, "ssse3", NULL }, { W_1_ECX, 12, NO, "fma", NULL }, { W_1_ECX, 13, YES, "cx16", NULL },
+    { W_1_ECX, 9, YES, "ssse3", NULL }, { W_1_ECX, 12, YES, "fma", NULL }, { W_1_ECX, 13, YES, "cx16", NULL },
     { W_1_ECX, 14, NO, "xtpr", NULL }, { W_1_ECX, 15, NO, "pdcm", NULL }, { W_1_ECX, 17, YES, "pcid", NULL },
     { W_1_ECX, 18, NO, "dca", NULL }, { W_1_ECX, 19, YES, "sse4.1", "sse4_1" }, { W_1_ECX, 20, YES, "sse4.2", "sse4_2" },
     { W_1_ECX, 21, YES, "x2apic", NULL }, { W_1_ECX, 22, YES, "movbe", NULL }, { W_1_ECX, 23, YES, "popcnt", NULL },
     { W_1_ECX, 24, YES, "tsc-deadline", "tsc_deadline" }, { W_1_ECX, 25, YES, "aes", NULL }, { W_1_ECX, 26, YES, "xsave", NULL },
-    { W_1_ECX, 28, NO, "avx", NULL }, { W_1_ECX, 29, NO, "f16c", NULL }, { W_1_ECX, 30, YES, "rdrand", NULL },
+    { W_1_ECX, 28, YES, "avx", NULL }, { W_1_ECX, 29, YES, "f16c", NULL }, { W_1_ECX, 30, YES, "rdrand", NULL },
     { W_1_ECX, 31, YES, "hypervisor", NULL },
     { W_7_EBX, 0, YES, "fsgsbase", NULL }, { W_7_EBX, 1, YES, "tsc-adjust", "tsc_adjust" }, { W_7_EBX, 2, NO, "sgx", NULL },
-    { W_7_EBX, 3, YES, "bmi1", NULL }, { W_7_EBX, 4, NO, "hle", NULL }, { W_7_EBX, 5, NO, "avx2", NULL },
+    { W_7_EBX, 3, YES, "bmi1", NULL }, { W_7_EBX, 4, NO, "hle", NULL }, { W_7_EBX, 5, YES, "avx2", NULL },
     { W_7_EBX, 6, YES, "fdp-excptn-only", NULL }, { W_7_EBX, 7, YES, "smep", NULL }, { W_7_EBX, 8, YES, "bmi2", NULL },
     { W_7_EBX, 9, YES, "erms", NULL }, { W_7_EBX, 10, YES, "invpcid", NULL }, { W_7_EBX, 11, NO, "rtm", NULL },
     { W_7_EBX, 13, YES, "zero-fcs-fds", NULL }, { W_7_EBX, 14, NO, "mpx", NULL }, { W_7_EBX, 16, NO, "avx512f", NULL },
@@ -59,8 +60,8 @@ static const struct feature features[] = {
     { W_7_EBX, 24, YES, "clwb", NULL }, { W_7_EBX, 25, NO, "intel-pt", NULL }, { W_7_EBX, 28, NO, "avx512cd", NULL },
     { W_7_EBX, 29, YES, "sha-ni", NULL }, { W_7_EBX, 30, NO, "avx512bw", NULL }, { W_7_EBX, 31, NO, "avx512vl", NULL },
     { W_7_ECX, 1, NO, "avx512vbmi", NULL }, { W_7_ECX, 2, YES, "umip", NULL }, { W_7_ECX, 3, NO, "pku", NULL },
-    { W_7_ECX, 5, NO, "waitpkg", NULL }, { W_7_ECX, 8, NO, "gfni", NULL }, { W_7_ECX, 9, NO, "vaes", NULL },
-    { W_7_ECX, 10, NO, "vpclmulqdq", NULL }, { W_7_ECX, 16, NO, "la57", NULL }, { W_7_ECX, 22, YES, "rdpid", NULL },
+    { W_7_ECX, 5, NO, "waitpkg", NULL }, { W_7_ECX, 8, YES, "gfni", NULL }, { W_7_ECX, 9, YES, "vaes", NULL },
+    { W_7_ECX, 10, YES, "vpclmulqdq", NULL }, { W_7_ECX, 16, NO, "la57", NULL }, { W_7_ECX, 22, YES, "rdpid", NULL },
     { W_7_ECX, 25, NO, "cldemote", NULL }, { W_7_ECX, 27, NO, "movdiri", NULL }, { W_7_ECX, 28, NO, "movdir64b", NULL },
     { W_7_EDX, 4, YES, "fsrm", NULL }, { W_7_EDX, 10, ASK, "md-clear", NULL }, { W_7_EDX, 14, NO, "serialize", NULL },
     { W_7_EDX, 26, YES, "spec-ctrl", NULL }, { W_7_EDX, 27, YES, "stibp", NULL },
@@ -74,7 +75,7 @@ static const struct feature features[] = {
     { W_EXT_ECX, 8, YES, "3dnowprefetch", NULL }, { W_EXT_ECX, 11, NO, "xop", NULL }, { W_EXT_ECX, 16, NO, "fma4", NULL },
     { W_EXT_ECX, 21, NO, "tbm", NULL },
     { W_D1_EAX, 0, YES, "xsaveopt", NULL }, { W_D1_EAX, 1, YES, "xsavec", NULL }, { W_D1_EAX, 2, YES, "xgetbv1", NULL },
-    { W_D1_EAX, 3, NO, "xsaves", NULL }, { W_6_EAX, 2, YES, "arat", NULL }, { W_POWER_EDX, 8, YES, "invtsc", NULL },
+    { W_D1_EAX, 3, YES, "xsaves", NULL }, { W_6_EAX, 2, YES, "arat", NULL }, { W_POWER_EDX, 8, YES, "invtsc", NULL },
 };
 #define FEATURES (sizeof(features) / sizeof(features[0]))
 
@@ -112,7 +113,7 @@ void x86_models_help(FILE *out)
     fprintf(out, "\nFeatures (model,+feature,-feature,feature=on|off):\n");
     unsigned column = 0;
     for (unsigned i = 0; i < FEATURES; i++) {
-        if (features[i].have == NO) {
+        if (features[i].have == NO || (x86_host_lacks(features[i].word) >> features[i].bit & 1)) {
             continue;
         }
         if (column + strlen(features[i].name) + 3 > 78) {
@@ -317,6 +318,9 @@ bool x86_model_apply(struct x86_cpu *x, const char *text, GError **err)
         if (**p && !item_apply(x, *p, err)) {
             return false;
         }
+    }
+    for (unsigned w = 0; w < W_COUNT; w++) {
+        x->cpuid_words[w] &= ~x86_host_lacks(w);
     }
     x86_derive_masks(x);
     return true;

@@ -50,6 +50,7 @@ enum x86_mode {
     X86_MODE_OSXMMEXCPT = 1u << 25,  /* CR4.OSXMMEXCPT: SIMD errors as #XM, else #UD */
     X86_MODE_RF         = 1u << 26,  /* EFLAGS.RF: instruction breakpoints ignored for one instruction */
     X86_MODE_IOBP       = 1u << 27,  /* CR4.DE and I/O breakpoints armed */
+    X86_MODE_AVX        = 1u << 30,  /* CR4.OSXSAVE and XCR0's SSE and AVX bits: VEX instructions on vectors may run */
     X86_MODE_CS_LIMIT   = 1u << 29,  /* CS limit lies within reach of EIP: below 64 KiB in 16-bit code, 4 GiB in 32-bit code */
     X86_MODE_EVENT      = 1u << 28,  /* a debug trap is due before the next instruction: translates to exit_loop(TCG_EXIT_EVENT, here) alone */
 };

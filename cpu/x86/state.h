@@ -59,7 +59,7 @@ struct x86_state {
     uint32_t mxcsr;
 
     uint8_t fx[512] __attribute__((aligned(64)));      /* FXSAVE image; its x87/MMX part is the guest's (XMM part unused) */
-    uint8_t vec[32][64] __attribute__((aligned(64)));  /* xmm/ymm/zmm registers */
+    uint8_t vec[32][64] __attribute__((aligned(64)));  /* xmm/ymm/zmm registers; who changes upper halves: tcg.vec_low */
     uint64_t opmask[8];
 
     /* in-flight architectural state: never implied by control flow */
@@ -82,7 +82,7 @@ struct x86_state {
     uint32_t dr6_pending;                /* debug traps to deliver before the next instruction, as DR6 bits (X86_MODE_EVENT) */
     uint64_t monitor_addr;               /* MONITOR armed on this line; ~0: not armed */
 
-    uint8_t native_tmp[16] __attribute__((aligned(16)));   /* not architectural: memory operand of native instructions, within one instruction */
+    uint8_t native_tmp[96] __attribute__((aligned(32)));   /* not architectural: memory operands of native instructions, within one instruction */
     struct tcg_scratch tcg;              /* not architectural */
 };
 

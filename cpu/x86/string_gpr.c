@@ -262,7 +262,18 @@ static uint64_t cut(const struct str *t, uint64_t v)
     return t->size == 8 ? v : v & ((1ull << 8 * t->size) - 1);
 }
 
-/* A fault in a later element shows the flags of the last one compared, which set_compare() has stored. */
+/*
+ * A fault in a later element: Intel shows the flags from before the instruction (SDM vol. 2, REP), AMD those of the last one compared.
+ * After each element; `last`: of this stay. Returns last.
+ */
+static bool compared(struct str *t, uint64_t a, uint64_t b, bool last)
+{
+    if (last || !x86_of_state(t->s)->intel) {
+        set_compare(t, a, b);
+    }
+    return last;
+}
+
 uint64_t x86_do_rep_cmps(struct x86_state *s, uint64_t form, uint64_t b, uint64_t c, uint64_t d)
 {
     (void)b, (void)c, (void)d;
@@ -271,11 +282,11 @@ uint64_t x86_do_rep_cmps(struct x86_state *s, uint64_t form, uint64_t b, uint64_
     for (uint64_t done = 0; left && done < t.stay; done++) {
         uint64_t v = load(&t, linear(&t, t.f.seg, s->gpr[X86_RSI] & t.mask, false));
         uint64_t w = load(&t, linear(&t, X86_ES, s->gpr[X86_RDI] & t.mask, false));
+        bool stop = t.f.rep && !go_on(&t, v == w);
         advance(&t, true, true, 1);
         left--;
-        set_compare(&t, v, w);
-        if (t.f.rep && !go_on(&t, v == w)) {
-            return 0;
+        if (compared(&t, v, w, stop || !left || done + 1 >= t.stay)) {
+            return !stop && left;
         }
     }
     return left != 0;
@@ -288,11 +299,11 @@ uint64_t x86_do_rep_scas(struct x86_state *s, uint64_t form, uint64_t b, uint64_
     uint64_t left = count(&t), a = cut(&t, s->gpr[X86_RAX]);
     for (uint64_t done = 0; left && done < t.stay; done++) {
         uint64_t v = load(&t, linear(&t, X86_ES, s->gpr[X86_RDI] & t.mask, false));
+        bool stop = t.f.rep && !go_on(&t, v == a);
         advance(&t, false, true, 1);
         left--;
-        set_compare(&t, a, v);
-        if (t.f.rep && !go_on(&t, v == a)) {
-            return 0;
+        if (compared(&t, a, v, stop || !left || done + 1 >= t.stay)) {
+            return !stop && left;
         }
     }
     return left != 0;

@@ -238,6 +238,10 @@ bool x86_msr_read(struct x86_cpu *x, uint32_t msr, uint64_t *v);
 bool x86_msr_write(struct x86_cpu *x, uint32_t msr, uint64_t v);
 uint64_t x86_tsc(struct x86_cpu *x);
 
+/* fpu.c: an XSAVE image with these components, bytes; place and size of component n (2 and up) in the standard form, false: none such. */
+unsigned x86_xsave_size(uint64_t which, bool compact);
+bool x86_xsave_component(unsigned n, unsigned *size, unsigned *at);
+
 /* cpuid.c */
 /* Bits of CR4, EFER, XCR0 that this CPU has. */
 void x86_derive_masks(struct x86_cpu *x);

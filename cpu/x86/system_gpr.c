@@ -302,19 +302,6 @@ uint64_t x86_do_mov_from_dr(struct x86_state *s, uint64_t n, uint64_t b, uint64_
 
 /* --- XCR0, bases, counters --- */
 
-uint64_t x86_do_xgetbv(struct x86_state *s, uint64_t ecx, uint64_t b, uint64_t c, uint64_t d)
-{
-    (void)b, (void)c, (void)d;
-    switch ((uint32_t)ecx) {
-    case 0:
-        return s->xcr0;
-    case 1:      /* XINUSE: we do not track initial state, so all of it may be in use */
-        return s->xcr0;
-    default:
-        raise_gp(s);
-    }
-}
-
 uint64_t x86_do_xsetbv(struct x86_state *s, uint64_t ecx, uint64_t v, uint64_t c, uint64_t d)
 {
     (void)c, (void)d;
@@ -323,6 +310,7 @@ uint64_t x86_do_xsetbv(struct x86_state *s, uint64_t ecx, uint64_t v, uint64_t c
         raise_gp(s);
     }
     s->xcr0 = v;
+    x86_update_hflags(s);
     return 0;
 }
 

@@ -410,7 +410,12 @@ bool tr_flags_dead_at(struct x86_tr *t, int64_t off)
 static bool fpu_unavailable(struct x86_tr *t)
 {
     uint32_t marks = t->i->row->marks, m = t->mode;
-    if (marks & X86_ROW_VEC) {
+    if ((marks & X86_ROW_VEC) && (t->i->prefixes & X86_PFX_VEX)) {
+        if (!(m & X86_MODE_AVX)) {
+            tr_ud(t);
+            return true;
+        }
+    } else if (marks & X86_ROW_VEC) {
         if ((m & X86_MODE_EM) || !(m & X86_MODE_OSFXSR)) {
             tr_ud(t);
             return true;

@@ -145,7 +145,12 @@ bool x86_tr_mov_from_seg(struct x86_tr *t, const struct x86_insn *i)
 
 bool x86_tr_push_seg(struct x86_tr *t, const struct x86_insn *i)
 {
-    tr_push(t, i->opsize, seg_selector(t, i->op[0].reg));
+    ir_ref sel = seg_selector(t, i->op[0].reg), sp = tr_reg(t, X86_RSP);
+    /* pushes of 32 bits: Intel leaves the upper half of the stack slot alone (SDM vol. 2, PUSH) */
+    unsigned size = i->opsize == 4 && t->cpu->intel ? 2 : i->opsize;
+
+    ir_st(t->ir, tr_stack(t, sp, -(int64_t)i->opsize, size, true), tr_mem(t, size), sel);
+    tr_put_sp(t, tr_sp_add(t, sp, -(int64_t)i->opsize));
     return true;
 }
 

@@ -1,8 +1,9 @@
 /*
- * SSE to SSE4.2, AES, PCLMUL, SHA: the host's own instruction on the guest's registers (ir_native), under the guest's MXCSR. The row of
+ * SSE to AVX2, FMA, AES, PCLMUL, SHA, GFNI: the host's own instruction on the guest's registers (ir_native), under the guest's MXCSR. The row of
  * insn.def says it all: which operand is read, written, in memory, aligned. MMX shares the builder (translate_mmx.c).
  *
- * Not native: pcmpXstrX (implicit registers), maskmovdqu, the state images (fxsave, xsave ...): helpers.
+ * Not native: pcmpXstrX (implicit registers), maskmovdqu, the state images (fxsave, xsave ...), and what touches memory lane by lane under
+ * a mask (vmaskmov, gathers: translate_avx.c): helpers.
  */
 #include "cpu/x86/fpu_helpers.h"
 #include "cpu/x86/translate_priv.h"
@@ -34,6 +35,12 @@ static void field(struct ir_native *n, const struct x86_opnd *o, unsigned kind, 
     } else if (o->place == X86_AT_RM) {
         n->rm_kind = kind;
         n->rm = reg;
+    } else if (o->place == X86_AT_VVVV) {
+        n->vvvv_kind = kind;
+        n->vvvv = reg;
+    } else if (o->place == X86_AT_IMM) {
+        n->has_imm = n->imm_vec = true;
+        n->imm = (uint8_t)(reg << 4);
     }
 }
 
@@ -86,6 +93,22 @@ static bool is_wide(const struct x86_insn *i)
     }
 }
 
+/*
+ * VEX.W and VEX.L as they count: W of a move from or to a general register is that register's width; L is passed on where an operand has
+ * 32 bytes, elsewhere it is ignored.
+ */
+static void vex_fields(const struct x86_insn *i, struct ir_native *n)
+{
+    unsigned h = i->row->handler;
+
+    n->vex = true;
+    n->map = (uint8_t)(i->map - X86_MAP_V0F + 1);
+    n->w = h == X86_H_vec_to_gpr || h == X86_H_vec_from_gpr ? is_wide(i) : i->vex_w;
+    for (unsigned k = 0; k < i->nopnd; k++) {
+        n->l |= i->op[k].size == 32;
+    }
+}
+
 ir_ref tr_native(struct x86_tr *t, enum tr_native_use use)
 {
     const struct x86_insn *i = t->i;
@@ -93,6 +116,9 @@ ir_ref tr_native(struct x86_tr *t, enum tr_native_use use)
         .kind = IR_NATIVE_VEC, .prefix = host_prefix(i->row), .map = i->map, .opcode = i->opcode, .reg = i->modrm >> 3 & 7, .w = is_wide(i),
         .fault_fp = i->row->marks & (X86_ROW_FPEXC | X86_ROW_MMX),
     };
+    if (i->prefixes & X86_PFX_VEX) {
+        vex_fields(i, &n);
+    }
     struct ir_addr at = {0};
     ir_ref in = 0;
 
@@ -104,7 +130,7 @@ ir_ref tr_native(struct x86_tr *t, enum tr_native_use use)
             at = tr_addr(t, &i->mem, o->size, out);
             if ((t->mode & X86_MODE_ALIGN) && (i->row->marks & X86_ROW_ALIGN16)) {
                 at = (struct ir_addr){.base = tr_addr_value(t, at)};
-                tr_call(t, &x86_helper_check_align16, at.base, 0, 0, 0);
+                tr_call(t, &x86_helper_check_align, at.base, ir_const(t->ir, o->size - 1), 0, 0);
             }
         } else if (o->kind == X86_OPND_REG && !out) {
             in = tr_read(t, o);
@@ -127,6 +153,30 @@ bool x86_tr_vec(struct x86_tr *t, const struct x86_insn *i)
 bool x86_tr_vec_store(struct x86_tr *t, const struct x86_insn *i)
 {
     tr_native(t, i->row->arg == X86_VEC_STORE_RW ? TR_READ_WRITE : TR_WRITE);
+    return true;
+}
+
+/* vcvtps2ph: MXCSR has its flags also when the store to memory faults. So by way of native_tmp, and then memory. */
+bool x86_tr_vec_half_store(struct x86_tr *t, const struct x86_insn *i)
+{
+    unsigned tmp = X86_ENV(native_tmp), size = i->op[0].size;
+    struct ir_native n = {
+        .kind = IR_NATIVE_VEC, .prefix = 0x66, .opcode = i->opcode, .reg_kind = IR_NR_VEC, .reg = i->op[1].reg, .rm_kind = IR_NR_STATE,
+        .state_off = tmp, .has_imm = true, .imm = (uint8_t)i->imm, .fault_fp = true, .vec_read = 1u << i->op[1].reg,
+        .mem = {.size = x86_width(size), .write = true},
+    };
+
+    if (i->op[0].kind != X86_OPND_MEM) {
+        tr_native(t, TR_WRITE);
+        return true;
+    }
+    vex_fields(i, &n);
+    ir_native(t->ir, &n, (struct ir_addr){0}, 0);
+    struct ir_addr at = {.base = tr_addr_value(t, tr_addr(t, &i->mem, size, true))};
+    ir_probe(t->ir, at, tr_native_mem(t, size, true));
+    for (unsigned k = 0; k < size; k += 8) {
+        ir_st(t->ir, (struct ir_addr){.base = at.base, .disp = k}, (struct ir_mem){.size = IR_64}, ir_ldenv(t->ir, IR_64, tmp + k));
+    }
     return true;
 }
 
@@ -194,6 +244,9 @@ bool x86_tr_vec_str(struct x86_tr *t, const struct x86_insn *i)
         struct ir_mem m = {.size = IR_64};
         lo = ir_ld(ir, (struct ir_addr){.base = at}, m);
         hi = ir_ld(ir, (struct ir_addr){.base = at, .disp = 8}, m);
+    }
+    if (i->prefixes & X86_PFX_VEX) {
+        form |= 1ull << X86_PS_VEX;
     }
     ir_ref r = tr_call(t, &x86_helper_pcmpstr, lo, hi, ir_const(ir, (int64_t)form), 0);
     if (!mask) {
@@ -275,7 +328,10 @@ bool x86_tr_xstate(struct x86_tr *t, const struct x86_insn *i)
 {
     const struct ir_helper *h = i->row->arg == X86_XSTATE_XSAVE ? &x86_helper_xsave :
                                 i->row->arg == X86_XSTATE_XSAVEOPT ? &x86_helper_xsaveopt :
-                                i->row->arg == X86_XSTATE_XSAVEC ? &x86_helper_xsavec : &x86_helper_xrstor;
+                                i->row->arg == X86_XSTATE_XSAVEC ? &x86_helper_xsavec :
+                                i->row->arg == X86_XSTATE_XSAVES ? &x86_helper_xsaves :
+                                i->row->arg == X86_XSTATE_XRSTORS ? &x86_helper_xrstors : &x86_helper_xrstor;
+    bool load = h == &x86_helper_xrstor || h == &x86_helper_xrstors;
     struct ir *ir = t->ir;
 
     if (!(t->mode & X86_MODE_OSXSAVE)) {
@@ -286,6 +342,6 @@ bool x86_tr_xstate(struct x86_tr *t, const struct x86_insn *i)
     }
     ir_ref high = ir_op2i(ir, IR_shl, IR_64, tr_reg(t, X86_RDX), 32);
     ir_ref mask = ir_op2(ir, IR_or, IR_64, high, ir_zext(ir, IR_32, tr_reg(t, X86_RAX)));
-    tr_call(t, h, image_addr(t, h != &x86_helper_xrstor), mask, is_long(t), 0);
+    tr_call(t, h, image_addr(t, !load), mask, is_long(t), 0);
     return true;
 }

@@ -33,7 +33,8 @@ struct xd_state {
     uint64_t gpr[16], rip, fs_base, gs_base;
     uint32_t eflags, mxcsr;
     uint8_t fx[160];                   /* x87 part of an FXSAVE image */
-    uint8_t xmm[16][16];
+    uint8_t ymm[16][32];
+    bool low;                          /* their upper halves are all zero */
 };
 
 struct xd_result {
@@ -77,6 +78,7 @@ uint64_t xd_random(uint64_t *rng);
 bool xd_native_init(const char **why);
 void xd_native_code(const uint8_t *code);      /* puts code (XD_CODE_SIZE) in place */
 void xd_native_run(const struct xd_seq *q, struct xd_result *r);
+bool xd_native_has_avx(void);                  /* upper halves of vectors are compared */
 bool xd_native_has_segs(void);                 /* FS and GS bases can be set */
 uint16_t xd_native_selector(unsigned seg);     /* by enum x86_seg; CS is the 64-bit one */
 /* The back end's host traps: called for SIGFPE outside native runs; false: not ours. */

@@ -14,6 +14,7 @@
 #include "core/x86_entry.h"
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/state.h"
+#include "cpu/x86/sys_priv.h"
 #include "cpu/x86/translate.h"
 #include "disas/disas.h"
 #include "tcg/backend.h"
@@ -526,10 +527,11 @@ static void load_state(struct x86_state *s, const struct xd_seq *q)
     s->mxcsr = in->mxcsr;
     memcpy(s->fx, in->fx, sizeof(in->fx));
     for (unsigned i = 0; i < 16; i++) {
-        memcpy(s->vec[i], in->xmm[i], 16);
+        memcpy(s->vec[i], in->ymm[i], 32);
     }
     s->seg[X86_FS].base = s->seg_base_fs = in->fs_base;
     s->seg[X86_GS].base = s->seg_base_gs = in->gs_base;
+    s->tcg.vec_low = in->low;
     s->env.ctx = emu.tlb;
     s->env.jt = emu.miss;
 }
@@ -542,7 +544,7 @@ static void store_state(const struct x86_state *s, struct xd_state *out)
     out->mxcsr = s->mxcsr;
     memcpy(out->fx, s->fx, sizeof(out->fx));
     for (unsigned i = 0; i < 16; i++) {
-        memcpy(out->xmm[i], s->vec[i], 16);
+        memcpy(out->ymm[i], s->vec[i], 32);
     }
     out->fs_base = s->seg_base_fs;
     out->gs_base = s->seg_base_gs;
@@ -658,7 +660,8 @@ static void prepare(unsigned k)
     for (unsigned i = 0; i < 6; i++) {
         s->seg[i].selector = i == X86_CS ? s->seg[i].selector : xd_native_selector(i);
     }
-    s->xcr0 = 3;
+    s->xcr0 = xd_native_has_avx() ? 7 : 3;
+    x86_update_hflags(s);
     s->a20 = true;
     s->monitor_addr = ~0ull;
     emu.fresh[k] = *s;
@@ -681,7 +684,7 @@ bool xd_emu_init(const char **why)
     emu.x->cpu.ops = &x86_cpu_ops;
     emu.x->cpu.machine = &emu.machine;
     emu.x->cpu.engine = &accel;
-    emu.x->cpu.model = "max";
+    emu.x->cpu.model = __builtin_cpu_is("amd") ? "max,vendor=AuthenticAMD" : "max";      /* where they differ, as the host does */
     if (!x86_cpu_ops.init(&emu.x->cpu, &err)) {
         *why = err->message;
         return false;

@@ -107,7 +107,7 @@ static const char *reason_to_skip(const struct x86_row *row)
     return host_has(row) ? NULL : "the host CPU lacks it";
 }
 
-/* Lead-in of a row: VEX or escape bytes. rex_w: prefixes as the row may want them. */
+/* Lead-in of a row: VEX or escape bytes. vvvv: also VEX.L in bit 4, and in bit 5 whether to use two bytes where these do. */
 static unsigned put_lead(uint8_t *p, const struct x86_row *row, unsigned rex, unsigned vvvv)
 {
     unsigned n = 0;
@@ -115,9 +115,15 @@ static unsigned put_lead(uint8_t *p, const struct x86_row *row, unsigned rex, un
 
     if (row->map >= X86_MAP_V0F) {
         unsigned pp = row->prefix == X86_RP_66 ? 1 : row->prefix == X86_RP_F3 ? 2 : row->prefix == X86_RP_F2 ? 3 : 0;
+        unsigned l = vvvv >> 4 & 1;
+        if (!(rex & 11) && row->map == X86_MAP_V0F && vvvv >> 5 & 1) {
+            p[n++] = 0xc5;
+            p[n++] = (uint8_t)((~rex & 4) << 5 | (~vvvv & 15) << 3 | l << 2 | pp);
+            return n;
+        }
         p[n++] = 0xc4;
         p[n++] = (uint8_t)((~rex & 7) << 5 | (row->map - X86_MAP_V0F + 1));
-        p[n++] = (uint8_t)((rex & 8) << 4 | (~vvvv & 15) << 3 | pp);
+        p[n++] = (uint8_t)((rex & 8) << 4 | (~vvvv & 15) << 3 | l << 2 | pp);
         return n;
     }
     if (prefix[row->prefix]) {
@@ -135,7 +141,7 @@ static unsigned put_lead(uint8_t *p, const struct x86_row *row, unsigned rex, un
     return n;
 }
 
-static bool decodes_as(const struct x86_row *row, unsigned rex, unsigned op, int modrm, enum x86_code_mode mode)
+static bool decodes_as(const struct x86_row *row, unsigned rex, unsigned l, unsigned op, int modrm, enum x86_code_mode mode)
 {
     uint8_t b[24] = {0};
     struct x86_insn i;
@@ -144,7 +150,7 @@ static bool decodes_as(const struct x86_row *row, unsigned rex, unsigned op, int
     if (rex && mode != X86_CODE64 && row->map < X86_MAP_V0F) {
         return false;
     }
-    n = put_lead(b, row, rex, 0);
+    n = put_lead(b, row, rex, l << 4);
     b[n++] = (uint8_t)op;
     if (modrm >= 0) {
         b[n++] = (uint8_t)modrm;
@@ -158,8 +164,10 @@ static bool any_mode(struct row *r, unsigned op, int modrm)
     for (unsigned k = 0; k < 2; k++) {
         enum x86_code_mode mode = k ? X86_CODE64 : X86_CODE32;
         for (unsigned rex = 0; rex < 16; rex += rex ? 7 : 1) {           /* none, B, W */
-            if (decodes_as(r->row, rex, op, modrm, mode)) {
-                r->mode[k] = ok = true;
+            for (unsigned l = 0; l < 1u + r->vex; l++) {
+                if (decodes_as(r->row, rex, l, op, modrm, mode)) {
+                    r->mode[k] = ok = true;
+                }
             }
         }
     }
@@ -171,7 +179,7 @@ static bool has_modrm(const struct x86_row *row)
 {
     for (unsigned k = 0; k < 4; k++) {
         const char *o = x86_row_opnd(row, k);
-        if (o && strchr("EGMRPQNVWUCDS", o[0]) && strcmp(o, "DX") && strcmp(o, "Dim") && strcmp(o, "SS") && strcmp(o, "DS") && strcmp(o, "ES") &&
+        if (o && strchr("EGMTRPQNVWUHCDS", o[0]) && strcmp(o, "DX") && strcmp(o, "Dim") && strcmp(o, "SS") && strcmp(o, "DS") && strcmp(o, "ES") &&
             strcmp(o, "CS") && strncmp(o, "ST", 2) && strncmp(o, "GS", 2)) {
             return true;
         }
@@ -417,7 +425,8 @@ static void hide_pointers(struct making *m, const struct x86_insn *i, uint64_t a
 {
     const struct x86_row *row = i->row;
 
-    m->q->partial_ok |= row->handler == X86_H_x87_env || row->handler == X86_H_fxstate;
+    /* fbstp: microcode that stores in pieces */
+    m->q->partial_ok |= row->handler == X86_H_x87_env || row->handler == X86_H_fxstate || !strcmp(row->name, "fbstp");
 
     if (row->handler == X86_H_x87_env && (row->arg == X86_X87_ENV_FNSTENV || row->arg == X86_X87_ENV_FNSAVE)) {
         ignore(m, at + (i->opsize == 2 ? 6 : 12), i->opsize == 2 ? 8 : 16);
@@ -506,6 +515,9 @@ static bool acceptable(struct making *m, const struct x86_insn *i)
     if (i->map == X86_MAP_0F && i->opcode == 0x0d && i->modrm >= 0xc0) {
         return false;                    /* prefetch of a register: nop on Intel, #UD on AMD */
     }
+    if (i->map == X86_MAP_0 && i->opcode == 0x90 && (i->rex & 1) && x86_insn_rep(i)) {
+        return false;                    /* with REX.B pause on Intel, an exchange on AMD */
+    }
     if (row->handler == X86_H_arpl && i->seg == X86_CS) {
         return false;                    /* AMD demands write access only if it writes */
     }
@@ -542,6 +554,17 @@ static unsigned put_prefixes(struct making *m, const struct row *r, uint8_t *b)
     return n;
 }
 
+static bool uses_vvvv(const struct x86_row *row)
+{
+    for (unsigned k = 0; k < 4; k++) {
+        const char *o = x86_row_opnd(row, k);
+        if (o && (o[0] == 'H' || o[0] == 'B') && strcmp(o, "Bx")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Bytes of an instruction of this row, decoded to *i. */
 static bool encode(struct making *m, const struct row *r, uint8_t *b, struct x86_insn *i)
 {
@@ -550,7 +573,9 @@ static bool encode(struct making *m, const struct row *r, uint8_t *b, struct x86
     unsigned rex = (code64 || r->vex) && chance(m, 60) ? below(m, 16) : 0;
 
     rex = r->vex && !code64 ? rex & 8 : rex;
-    n += put_lead(b + n, r->row, rex, code64 ? below(m, 16) : below(m, 8));
+    unsigned vvvv = uses_vvvv(r->row) || chance(m, 2) ? below(m, code64 ? 16 : 8) : 0;
+    vvvv |= below(m, 4) << 4;
+    n += put_lead(b + n, r->row, rex, vvvv);
     b[n++] = r->op[below(m, r->n_op)];
     if (r->n_modrm) {
         b[n++] = r->modrm[below(m, r->n_modrm)];
@@ -713,10 +738,11 @@ static void make_state(struct making *m, struct xd_state *s)
     s->eflags = (uint32_t)(DATA_SEL_FLAGS | (xd_random(&m->rng) & (X86_FL_ARITH | X86_FL_D)));
     s->fs_base = xd_native_has_segs() ? XD_DATA + below(m, 4096) : 0;
     s->gs_base = xd_native_has_segs() ? (chance(m, 50) ? 0x123456789000ull : XD_DATA) : 0;
+    s->low = !xd_native_has_avx() || chance(m, 20);
     s->mxcsr = chance(m, 60) ? 0x1f80 : chance(m, 60) ? 0x1f80 | (xd_random(&m->rng) & 0xe07f) : xd_random(&m->rng) & 0xffff;
     for (unsigned i = 0; i < (code64 ? 16u : 8u); i++) {
-        uint64_t v[2] = { interesting(&m->rng), interesting(&m->rng) };
-        memcpy(s->xmm[i], v, 16);
+        uint64_t v[4] = { interesting(&m->rng), interesting(&m->rng), interesting(&m->rng), interesting(&m->rng) };
+        memcpy(s->ymm[i], v, s->low ? 16 : 32);
     }
     make_x87(m, s);
 }

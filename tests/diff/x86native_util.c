@@ -3,6 +3,7 @@
  * frame (general registers, flags, x87, xmm), and every sequence ends in a signal, whose frame is the result. 32-bit code
  * runs by the compatibility code segment that Linux offers.
  */
+#include <cpuid.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,17 +19,18 @@
 
 bool (*xd_fpe_hook)(void *ucontext);
 
-enum { CS32 = 0x23, DATA_SELECTOR = 0x2b, XSAVE_BV = 512, TICK_US = 100000, ALT_STACK = 1 << 17 };
+enum { CS32 = 0x23, DATA_SELECTOR = 0x2b, XSAVE_BV = 512, XF_AVX = 4, TICK_US = 100000, ALT_STACK = 1 << 17 };
 
 /* The handler has no parameter of its own: one process, one thread. */
 uint64_t xd_host_fs, xd_fs_seen;
-static bool has_fsgs;
+static bool has_fsgs, has_avx;
+static unsigned avx_at;                /* in the frame's XSAVE image */
 static volatile bool inside;
 static volatile unsigned ticks;
 static const struct xd_seq *job;
 static struct xd_result *result;
 static gregset_t host_regs;
-static uint8_t host_fx[512];
+static uint8_t host_fx[512], host_high[256];
 static int memfd = -1;
 static uint8_t *code_rw;
 static uint16_t selectors[6];
@@ -58,13 +60,35 @@ static const int greg_of[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, RE
 
 static uint8_t *frame_fx(ucontext_t *uc) { return (uint8_t *)uc->uc_mcontext.fpregs; }
 
-/* x87 and SSE parts of the frame count even if they were in their initial state. */
+/* x87, SSE and AVX parts of the frame count even if they were in their initial state. */
 static void frame_all(uint8_t *fx)
 {
     uint64_t bv;
     memcpy(&bv, fx + XSAVE_BV, 8);
-    bv |= 3;
+    bv |= has_avx ? 7 : 3;
     memcpy(fx + XSAVE_BV, &bv, 8);
+}
+
+/* Parts that are not marked as in use are in their initial state, whatever stands there. */
+static void vectors(uint8_t *fx, struct xd_state *s, bool store)
+{
+    uint64_t bv;
+
+    memcpy(&bv, fx + XSAVE_BV, 8);
+    for (unsigned i = 0; i < 16; i++) {
+        uint8_t *low = fx + 160 + 16 * i, *high = fx + avx_at + 16 * i;
+        if (store) {
+            memcpy(s->ymm[i], low, 16);
+            memset(s->ymm[i] + 16, 0, 16);
+        } else {
+            memcpy(low, s->ymm[i], 16);
+        }
+        if (store && has_avx && (bv & XF_AVX)) {
+            memcpy(s->ymm[i] + 16, high, 16);
+        } else if (!store && has_avx) {
+            memcpy(high, s->ymm[i] + 16, 16);
+        }
+    }
 }
 
 static void load_guest(ucontext_t *uc)
@@ -75,6 +99,9 @@ static void load_guest(ucontext_t *uc)
 
     memcpy(host_regs, g, sizeof(host_regs));
     memcpy(host_fx, fx, sizeof(host_fx));
+    if (has_avx) {
+        memcpy(host_high, fx + avx_at, sizeof(host_high));
+    }
     for (unsigned i = 0; i < 16; i++) {
         g[greg_of[i]] = (greg_t)s->gpr[i];
     }
@@ -87,7 +114,7 @@ static void load_guest(ucontext_t *uc)
     memcpy(fx, s->fx, 24);
     memcpy(fx + 24, &s->mxcsr, 4);
     memcpy(fx + 32, s->fx + 32, 128);
-    memcpy(fx + 160, s->xmm, 256);
+    vectors(fx, (struct xd_state *)s, false);
     frame_all(fx);
     inside = true;
     ticks = 0;
@@ -107,7 +134,7 @@ static void store_guest(ucontext_t *uc, int vector)
     memcpy(s->fx, fx, 24);
     memcpy(s->fx + 32, fx + 32, 128);
     memcpy(&s->mxcsr, fx + 24, 4);
-    memcpy(s->xmm, fx + 160, 256);
+    vectors(fx, s, true);
     s->fs_base = has_fsgs ? xd_fs_seen : 0;
     s->gs_base = has_fsgs ? rdgs() : 0;
     result->vector = vector;
@@ -115,6 +142,9 @@ static void store_guest(ucontext_t *uc, int vector)
     result->cr2 = (uint64_t)g[REG_CR2];
     memcpy(g, host_regs, sizeof(host_regs));
     memcpy(fx, host_fx, sizeof(host_fx));
+    if (has_avx) {
+        memcpy(fx + avx_at, host_high, sizeof(host_high));
+    }
     frame_all(fx);
     inside = false;
 }
@@ -215,11 +245,18 @@ static bool map_areas(void)
 bool xd_native_init(const char **why)
 {
     uint16_t data = DATA_SELECTOR;
+    unsigned r[4] = { 0 };
 
     if (!map_areas()) {
         *why = "the addresses below 1 GiB that the test needs are not free";
         return false;
     }
+    has_avx = __builtin_cpu_supports("avx");
+    if (has_avx && (!__get_cpuid_count(0xd, 2, &r[0], &r[1], &r[2], &r[3]) || r[0] != sizeof(host_high))) {
+        *why = "the host's XSAVE image has no place for AVX";
+        return false;
+    }
+    avx_at = r[1];
     has_fsgs = getauxval(AT_HWCAP2) & 2;                    /* HWCAP2_FSGSBASE */
     xd_host_fs = has_fsgs ? rdfs() : 0;
     /* 32-bit code needs data segments; 64-bit code does not mind them */
@@ -234,6 +271,7 @@ bool xd_native_init(const char **why)
     return true;
 }
 
+bool xd_native_has_avx(void) { return has_avx; }
 bool xd_native_has_segs(void) { return has_fsgs; }
 uint16_t xd_native_selector(unsigned seg) { return selectors[seg]; }
 void xd_native_code(const uint8_t *code) { memcpy(code_rw, code, XD_CODE_SIZE); }

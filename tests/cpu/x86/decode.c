@@ -298,8 +298,40 @@ static const struct {
     { 64, "48 c4 e2 f0 f2 c2", "UD" },
     { 32, "c4 e2 f0 f2 c2", "andn r0.4,r1.4,r2.4 o4" }, /* W is ignored */
     { 32, "c4 02", "les r0.4,[ds:r2+0]a4.6 o4" },
-    { 64, "c4 02 00 00", "UD" },
-    { 64, "c5 f8 77", "UD" },
+    { 64, "c4 00 00 00", "UD" },       /* no such map */
+    { 64, "c4 04 00 00", "UD" },
+    { 64, "c5 f8 77", "vzeroupper o4" },
+    { 32, "c5 fc 77", "vzeroall o4" },
+    { 64, "c5 f0 77", "UD" },          /* vvvv without an operand */
+    { 64, "c5 f0 58 c2", "vaddps xmm0.16,xmm1.16,xmm2.16 o4" },
+    { 64, "c5 74 58 01", "vaddps xmm8.32,xmm1.32,[ds:r1+0]a8.32 o4" },
+    { 32, "c5 f4 58 01", "vaddps xmm0.32,xmm1.32,[ds:r1+0]a4.32 o4" },
+    { 32, "c4 e1 34 58 01", "vaddps xmm0.32,xmm1.32,[ds:r1+0]a4.32 o4" },   /* the top bit of vvvv is ignored */
+    { 64, "c5 f6 58 c2", "vaddss xmm0.4,xmm1.4,xmm2.4 o4" },               /* L is ignored */
+    { 64, "66 c5 f0 58 c2", "UD" },
+    { 64, "f3 c5 f0 58 c2", "UD" },
+    { 64, "f0 c5 f0 58 c2", "UD" },
+    { 64, "48 c5 f0 58 c2", "UD" },
+    { 64, "2e c5 f0 58 c2", "vaddps xmm0.16,xmm1.16,xmm2.16 o4" },
+    { 64, "c5 f8 10 c1", "vmovups xmm0.16,xmm1.16 o4" },
+    { 64, "c5 f0 10 c1", "UD" },       /* vvvv of a move with two operands */
+    { 64, "c5 f2 10 c1", "vmovss xmm0.4,xmm1.4,xmm1.4 o4" },
+    { 64, "c5 f2 10 01", "UD" },       /* its form with memory has no third operand */
+    { 64, "c4 e2 f1 98 c2", "vfmadd132pd xmm0.16,xmm1.16,xmm2.16 o8" },
+    { 32, "c4 e2 f1 98 c2", "vfmadd132pd xmm0.16,xmm1.16,xmm2.16 o4" },   /* W counts for vectors in any mode */
+    { 64, "c4 e3 f9 00 c1 05", "UD" }, /* vpermq: L = 1 only */
+    { 64, "c4 e3 fd 00 c1 05", "vpermq xmm0.32,xmm1.32,$5.1 o8" },
+    { 64, "c4 e3 7d 00 c1 05", "UD" }, /* and W = 1 */
+    { 64, "c4 e3 75 4a c2 f0", "vblendvps xmm0.32,xmm1.32,xmm2.32,xmm15.32 o4" },
+    { 32, "c4 e3 75 4a c2 f0", "vblendvps xmm0.32,xmm1.32,xmm2.32,xmm7.32 o4" },
+    { 64, "c4 e1 f9 6e c1", "vmovq xmm0.16,r1.8 o8" },
+    { 32, "c4 e1 f9 6e c1", "vmovd xmm0.16,r1.4 o4" },
+    { 64, "c4 e2 7d 1a c1", "UD" },    /* vbroadcastf128: memory only */
+    { 64, "c4 e2 69 92 04 4f", "vgatherdps xmm0.16,[ds:r7+0]a8.0,xmm2.16 o4" },
+    { 64, "c4 e2 69 92 07", "UD" },    /* a gather without SIB */
+    { 16, "c4 e2 69 92 04", "UD" },    /* and with 16-bit addresses */
+    { 64, "c4 e2 7d 20 01", "vpmovsxbw xmm0.32,[ds:r1+0]a8.16 o4" },
+    { 64, "c4 e2 79 22 01", "vpmovsxbq xmm0.16,[ds:r1+0]a8.2 o4" },
     { 32, "62 02", "bound r0.4,[ds:r2+0]a4.8 o4" },
     { 32, "62 c2", "UD" },
     { 64, "62 02 00 00 00 00", "UD" },
@@ -417,7 +449,8 @@ static void mark_seen(uint8_t *seen, const uint8_t *bytes, enum x86_code_mode mo
     }
 }
 
-static void mark_opcode(uint8_t *seen, unsigned map, unsigned opcode)
+/* wl: VEX.W and VEX.L as VEX's last byte has them, shifted by 2. */
+static void mark_opcode(uint8_t *seen, unsigned map, unsigned opcode, unsigned wl)
 {
     static const uint8_t prefix[] = { 0x3e, 0x66, 0xf3, 0xf2 }; /* 3e: as good as none */
     static const uint8_t rex[] = { 0, 0x48, 0x41 };
@@ -431,7 +464,7 @@ static void mark_opcode(uint8_t *seen, unsigned map, unsigned opcode)
             if (map >= X86_MAP_V0F) {
                 bytes[n++] = 0xc4;
                 bytes[n++] = 0xe0 | (map - X86_MAP_V0F + 1);
-                bytes[n++] = 0x78 | (p == 2 ? 2 : p == 3 ? 3 : p);
+                bytes[n++] = 0x78 | p | wl << 2;
             } else {
                 bytes[n++] = prefix[p];
                 if (rex[r] && mode == X86_CODE64)
@@ -443,6 +476,7 @@ static void mark_opcode(uint8_t *seen, unsigned map, unsigned opcode)
             }
             bytes[n++] = (uint8_t)opcode;
             bytes[n] = (uint8_t)modrm;
+            bytes[n + 1] = modrm;      /* SIB of gathers */
             mark_seen(seen, bytes, mode);
         }
 }
@@ -453,7 +487,8 @@ Test(decode, every_row_is_reached)
 
     for (unsigned map = 0; map < X86_MAP_COUNT; map++)
         for (unsigned opcode = 0; opcode < 256; opcode++)
-            mark_opcode(seen, map, opcode);
+            for (unsigned k = 0; k < (map >= X86_MAP_V0F ? 4u : 1u); k++)
+                mark_opcode(seen, map, opcode, (k & 1) | (k & 2) << 4);
     for (unsigned k = 0; k < x86_row_count; k++)
         cr_expect(seen[k], "insn.def:%d %s is never selected", x86_rows[k].line, x86_rows[k].name);
     free(seen);
@@ -473,7 +508,7 @@ Test(decode, rows_make_sense)
         cr_expect(!(r->marks & X86_ROW_ELSE_NP) || r->prefix >= X86_RP_66, "insn.def:%d: else_np without a prefix", r->line);
         cr_expect(r->need < X86_FEAT_COUNT && r->handler < X86_H_COUNT);
         for (unsigned n = 0; n < 4 && x86_row_opnd(r, n); n++)
-            if (strchr("VWU", x86_row_opnd(r, n)[0]))
+            if (strchr("VWUHL", x86_row_opnd(r, n)[0]))
                 cr_expect(r->marks & X86_ROW_VEC, "insn.def:%d: %s without vec", r->line, x86_row_opnd(r, n));
     }
 }
@@ -530,6 +565,17 @@ static const struct {
     { "mov", "moffs after F2 or F3" },
     { "endbr64", "unknown to it" },
     { "endbr32", "unknown to it" },
+    { "gf2p8mulb", "unknown to it" },
+    { "gf2p8affineqb", "unknown to it" },
+    { "gf2p8affineinvqb", "unknown to it" },
+    { "vgf2p8mulb", "unknown to it" },
+    { "vgf2p8affineqb", "unknown to it" },
+    { "vgf2p8affineinvqb", "unknown to it" },
+    { "vaesenc", "256 bits" },
+    { "vaesenclast", "256 bits" },
+    { "vaesdec", "256 bits" },
+    { "vaesdeclast", "256 bits" },
+    { "vpclmulqdq", "256 bits" },
 };
 
 static bool starts_with(const char *s, const char *prefix) { return !strncmp(s, prefix, strlen(prefix)); }
@@ -546,9 +592,11 @@ static bool same_name(const char *ours, const char *cs)
     for (unsigned k = 0; k < sizeof(synonyms) / sizeof(synonyms[0]); k++)
         if (!strcmp(ours, synonyms[k].ours) && !strcmp(cs, synonyms[k].capstone))
             return true;
-    /* cmpps with a predicate: cmpeqps, cmpneqsd ... */
-    size_t n = strlen(ours), m = strlen(cs);
-    return starts_with(ours, "cmp") && starts_with(cs, "cmp") && n == 5 && m > 5 && !strcmp(ours + 3, cs + m - 2);
+    /* cmpps with a predicate: cmpeqps, cmpneqsd ...; conversions with the size of their operand: vcvtpd2dqx */
+    size_t n = strlen(ours), m = strlen(cs), v = *ours == 'v' && *cs == 'v';
+    if (starts_with(ours, "vcvt") && m == n + 1 && !strncmp(ours, cs, n) && strchr("xy", cs[n]))
+        return true;
+    return starts_with(ours + v, "cmp") && starts_with(cs + v, "cmp") && n == 5 + v && m > n && !strcmp(ours + n - 2, cs + m - 2);
 }
 
 static bool is_not_ours(const char *cs)
@@ -598,6 +646,16 @@ static void capstone_bytes(uint8_t *bytes, enum x86_code_mode mode, uint64_t *se
         bytes[n] = 0x0f;
         bytes[n + 1] = random_next(seed) & 1 ? 0x38 : 0x3a;
         break;
+    case 2:
+        if (random_next(seed) & 1) {
+            bytes[n] = random_next(seed) & 1 ? 0xc4 : 0xc5;
+            if (bytes[n] == 0xc4)
+                bytes[n + 1] = (bytes[n + 1] & 0xe0) | (1 + random_next(seed) % 3);
+            if (mode != X86_CODE64)
+                bytes[n + 1] |= 0xc0;
+            bytes[n + 1 + (bytes[n] == 0xc4)] |= random_next(seed) & 1 ? 0x78 : 0;
+        }
+        break;
     }
 }
 
@@ -621,6 +679,10 @@ static bool known_mistake(const struct x86_insn *i, int len, const char *ours, c
     }
     if (len > 0 && !cs->size)
         return is_lacking(ours) || (mode == X86_CODE16 && op[0] == 0x0f);
+    /* Outside 64-bit mode VEX.W is ignored here. */
+    if (len == cs->size && mode != X86_CODE64 && (i->prefixes & X86_PFX_VEX) && strlen(ours) == strlen(theirs) &&
+        !strncmp(ours, theirs, strlen(ours) - 1) && ours[strlen(ours) - 1] == 'd' && theirs[strlen(ours) - 1] == 'q')
+        return true;
     /* In 16-bit mode it takes 66, F2, F3 for no mandatory prefix, and cwde for cbw. */
     if (mode == X86_CODE16 && len == cs->size)
         return op[0] == 0x0f ? mandatory != 0 : op[0] == 0x98 || op[0] == 0x99 || (op[0] == 0x90 && mandatory == 0xf3);
