@@ -14,7 +14,6 @@
 #include "core/x86_entry.h"
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/state.h"
-#include "cpu/x86/sys_priv.h"
 #include "cpu/x86/translate.h"
 #include "disas/disas.h"
 #include "tcg/backend.h"
@@ -656,12 +655,11 @@ static void prepare(unsigned k)
     struct x86_state *s = &emu.x->s;
 
     memset(s, 0, sizeof(*s));
+    s->xcr0 = xd_native_has_avx() ? 7 : 3;
     x86_cpu_apply_entry(&emu.x->cpu, &e);
     for (unsigned i = 0; i < 6; i++) {
         s->seg[i].selector = i == X86_CS ? s->seg[i].selector : xd_native_selector(i);
     }
-    s->xcr0 = xd_native_has_avx() ? 7 : 3;
-    x86_update_hflags(s);
     s->a20 = true;
     s->monitor_addr = ~0ull;
     emu.fresh[k] = *s;
