@@ -275,6 +275,33 @@ static bool removable(const struct ir_op *op)
     }
 }
 
+/* What is neither a put, nor memory, nor an exit, and stays. */
+static inline void backward_other(struct backward *b, struct ir *ir, struct ir_op *op, uint32_t i, unsigned on)
+{
+    switch (op->op) {
+    case IR_get:
+        b->slots_dead &= op->imm < MAX_SLOTS ? ~(1ull << op->imm) : ~0ull;
+        break;
+    case IR_getflags:
+        b->flags_dead = false;
+        break;
+    case IR_call:
+        backward_call(b, op);
+        break;
+    case IR_mulu2: case IR_muls2:
+        if ((on & PASS_FOLD) && ir->ops[i + 1].op != IR_hi) {
+            op->op = IR_mul;
+        }
+        break;
+    default:
+        if (ir_may_fault(op)) {
+            b->slots_dead = 0;
+            b->flags_dead = false;
+        }
+        break;
+    }
+}
+
 static void sweep_backward(struct ir *ir, unsigned on)
 {
     struct backward b = { 0 };
@@ -282,16 +309,11 @@ static void sweep_backward(struct ir *ir, unsigned on)
     for (uint32_t i = ir->n - 1; i > 0; i--) {
         struct ir_op *op = &ir->ops[i];
 
-        if (op->op == IR_nop) {
-            op->a = 0;
-            continue;
-        }
-        if (op->uses == 0 && (on & PASS_DCE) && removable(op)) {
-            drop(ir, op);
-            continue;
-        }
         switch (op->op) {
-        case IR_const: case IR_insn: case IR_flags:
+        case IR_nop:
+            op->a = 0;
+            break;
+        case IR_insn:
             break;
         case IR_put: {
             uint64_t bit = op->imm < MAX_SLOTS ? 1ull << op->imm : 0;
@@ -301,32 +323,24 @@ static void sweep_backward(struct ir *ir, unsigned on)
             b.slots_dead |= bit;
             break;
         }
-        case IR_get:
-            b.slots_dead &= op->imm < MAX_SLOTS ? ~(1ull << op->imm) : ~0ull;
-            break;
         case IR_putflags:
             if (b.flags_dead && (on & PASS_FLAGS)) {
                 drop(ir, op);
             }
             b.flags_dead = true;
             break;
-        case IR_getflags:
+        case IR_ld: case IR_st: case IR_rmw: case IR_cas: case IR_probe:
+            b.slots_dead = 0;
             b.flags_dead = false;
             break;
-        case IR_call:
-            backward_call(&b, op);
-            break;
-        case IR_mulu2: case IR_muls2:
-            if ((on & PASS_FOLD) && ir->ops[i + 1].op != IR_hi) {
-                op->op = IR_mul;
-            }
+        case IR_exit_if: case IR_exit_ifz: case IR_exit_jump: case IR_exit_ind: case IR_exit_loop: case IR_poll:
+            backward_exit(&b, ir, op);
             break;
         default:
-            if (ir_op_info[op->op].props & IR_EXIT) {
-                backward_exit(&b, ir, op);
-            } else if (ir_may_fault(op)) {
-                b.slots_dead = 0;
-                b.flags_dead = false;
+            if (op->uses == 0 && (on & PASS_DCE) && removable(op)) {
+                drop(ir, op);
+            } else {
+                backward_other(&b, ir, op, i, on);
             }
             break;
         }

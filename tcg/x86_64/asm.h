@@ -42,32 +42,45 @@ static inline void e64(struct code *o, uint64_t v) { memcpy(o->p, &v, 8); o->p +
 #define OP_0F3A 0x300
 enum { BYTE_REG = 1, BYTE_RM = 2 };      /* which fields name 8-bit registers */
 
-static inline void e_opcode(struct code *o, unsigned op)
+/* The functions below work on a pointer of their own: a store of bytes through o->p would make the compiler load o->p again each time. */
+static inline uint8_t *put_opcode(uint8_t *p, unsigned op)
 {
     if (op >> 8) {
-        e8(o, 0x0f);
+        *p++ = 0x0f;
         if (op >> 8 == 2)
-            e8(o, 0x38);
+            *p++ = 0x38;
         else if (op >> 8 == 3)
-            e8(o, 0x3a);
+            *p++ = 0x3a;
     }
-    e8(o, op);
+    *p++ = (uint8_t)op;
+    return p;
+}
+
+static inline void e_opcode(struct code *o, unsigned op) { o->p = put_opcode(o->p, op); }
+
+static inline uint8_t *put_prefixes(uint8_t *p, unsigned pfx, int w, unsigned rex)
+{
+    if (pfx)
+        *p++ = (uint8_t)pfx;
+    else if (w == 1)
+        *p++ = 0x66;
+    if (rex)
+        *p++ = (uint8_t)rex;
+    return p;
 }
 
 /* pfx: mandatory prefix or 0. */
 static inline void op_rr_p(struct code *o, unsigned pfx, int w, unsigned op, int reg, int rm, unsigned bytes)
 {
-    unsigned rex = (w == 3 ? 8u : 0) | (reg >= 8 ? 4u : 0) | (rm >= 8 ? 1u : 0);
+    unsigned rex = (w == 3 ? 8u : 0) | (unsigned)(reg & 8) >> 1 | (unsigned)(rm & 8) >> 3;
+    uint8_t *p;
 
-    o->insns++;
-    if (pfx)
-        e8(o, pfx);
-    else if (w == 1)
-        e8(o, 0x66);
     if (rex || ((bytes & BYTE_REG) && reg >= 4) || ((bytes & BYTE_RM) && rm >= 4))
-        e8(o, 0x40 | rex);
-    e_opcode(o, op);
-    e8(o, 0xc0 | (reg & 7) << 3 | (rm & 7));
+        rex |= 0x40;
+    p = put_opcode(put_prefixes(o->p, pfx, w, rex), op);
+    *p++ = (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7));
+    o->p = p;
+    o->insns++;
 }
 
 static inline void op_rr(struct code *o, int w, unsigned op, int reg, int rm, unsigned bytes)
@@ -75,45 +88,47 @@ static inline void op_rr(struct code *o, int w, unsigned op, int reg, int rm, un
     op_rr_p(o, 0, w, op, reg, rm, bytes);
 }
 
-static inline void e_modrm_mem(struct code *o, int reg, struct amem m)
+/* Writes up to 3 bytes more than it takes. */
+static inline uint8_t *put_modrm_mem(uint8_t *p, int reg, struct amem m)
 {
-    unsigned r = (unsigned)(reg & 7) << 3, mod;
+    unsigned r = (unsigned)(reg & 7) << 3, mod, n;
 
     if (m.base == NOREG) {                       /* [index*s + disp32] or [disp32] */
-        e8(o, 0x04 | r);
-        e8(o, (unsigned)m.scale << 6 | (m.index == NOREG ? 4u : (unsigned)m.index & 7) << 3 | 5);
-        e32(o, (uint32_t)m.disp);
-        return;
+        p[0] = (uint8_t)(0x04 | r);
+        p[1] = (uint8_t)((unsigned)m.scale << 6 | (m.index == NOREG ? 4u : (unsigned)m.index & 7) << 3 | 5);
+        memcpy(p + 2, &m.disp, 4);
+        return p + 6;
     }
-    if (m.disp == 0 && (m.base & 7) != 5)
+    if (m.disp == 0 && (m.base & 7) != 5) {
         mod = 0;
-    else
-        mod = m.disp == (int8_t)m.disp ? 0x40 : 0x80;
-    if (m.index != NOREG || (m.base & 7) == 4) {
-        e8(o, mod | r | 4);
-        e8(o, (unsigned)m.scale << 6 | (m.index == NOREG ? 4u : (unsigned)m.index & 7) << 3 | ((unsigned)m.base & 7));
+        n = 0;
+    } else if (m.disp == (int8_t)m.disp) {
+        mod = 0x40;
+        n = 1;
     } else {
-        e8(o, mod | r | ((unsigned)m.base & 7));
+        mod = 0x80;
+        n = 4;
     }
-    if (mod == 0x40)
-        e8(o, (unsigned)m.disp);
-    else if (mod == 0x80)
-        e32(o, (uint32_t)m.disp);
+    if (m.index != NOREG || (m.base & 7) == 4) {
+        *p++ = (uint8_t)(mod | r | 4);
+        *p++ = (uint8_t)((unsigned)m.scale << 6 | (m.index == NOREG ? 4u : (unsigned)m.index & 7) << 3 | ((unsigned)m.base & 7));
+    } else {
+        *p++ = (uint8_t)(mod | r | ((unsigned)m.base & 7));
+    }
+    memcpy(p, &m.disp, 4);
+    return p + n;
 }
+
+static inline void e_modrm_mem(struct code *o, int reg, struct amem m) { o->p = put_modrm_mem(o->p, reg, m); }
 
 static inline void op_rm_p(struct code *o, unsigned pfx, int w, unsigned op, int reg, struct amem m, unsigned bytes)
 {
-    unsigned rex = (w == 3 ? 8u : 0) | (reg >= 8 ? 4u : 0) | (m.index >= 8 ? 2u : 0) | (m.base >= 8 ? 1u : 0);
+    unsigned rex = (w == 3 ? 8u : 0) | (unsigned)(reg & 8) >> 1 | (m.index >= 8 ? 2u : 0) | (m.base >= 8 ? 1u : 0);
 
-    o->insns++;
-    if (pfx)
-        e8(o, pfx);
-    else if (w == 1)
-        e8(o, 0x66);
     if (rex || ((bytes & BYTE_REG) && reg >= 4))
-        e8(o, 0x40 | rex);
-    e_opcode(o, op);
-    e_modrm_mem(o, reg, m);
+        rex |= 0x40;
+    o->p = put_modrm_mem(put_opcode(put_prefixes(o->p, pfx, w, rex), op), reg, m);
+    o->insns++;
 }
 
 static inline void op_rm(struct code *o, int w, unsigned op, int reg, struct amem m, unsigned bytes)

@@ -104,8 +104,23 @@ struct fldesc {
     struct opnd x[3], g[3];
 };
 
+/* Descriptions are large and most are empty: copies what there is. */
+static inline void fl_copy(struct fldesc *d, const struct fldesc *s)
+{
+    d->n = s->n;
+    d->cc = s->cc;
+    d->lazy = s->lazy;
+    for (unsigned k = 0; k < s->n; k++)
+        d->x[k] = s->x[k];
+    if (s->n && s->lazy) {
+        d->g_cc = s->g_cc;
+        for (unsigned k = 0; k < 3; k++)
+            d->g[k] = s->g[k];
+    }
+}
+
 /* What the host's flags register holds: the flags of an operation whose result is value `ref` at width w; or exactly flags value `ref` */
-enum hf_kind { HF_NONE, HF_ADD, HF_SUB, HF_LOGIC, HF_ADC, HF_SBB, HF_ZSP /* Z S P only */, HF_EFLAGS /* ref: EFLAGS bits */, HF_EXACT };
+enum hf_kind { HF_NONE, HF_ADD, HF_SUB, HF_LOGIC, HF_ANDN /* as LOGIC, but P is not defined */, HF_ADC, HF_SBB, HF_ZSP /* Z S P only */, HF_EFLAGS /* ref: EFLAGS bits */, HF_EXACT };
 struct hostflags { uint8_t kind, w; ir_ref ref; };
 
 /* Something emitted out of line after the hot path. */
@@ -121,13 +136,13 @@ struct stub {
     uint8_t *copy, *copy_end;/* access to be copied (stores) */
     struct amem addr;        /* address expression; base NOREG + index NOREG: absolute */
     uint32_t desc;
-    struct tcg_map_row row;
     int32_t off;             /* exits, polls */
     uint16_t target;
     uint32_t exit;           /* index of exit record */
-    struct fldesc fl;
     uint32_t host_trap_rel;  /* offset + 1 of a trapping instruction in the copy */
     uint8_t trap;            /* and its enum tcg_trap */
+    struct tcg_map_row row;  /* from here on not cleared, but for fl.n: slow paths set the row, exits and polls the flags */
+    struct fldesc fl;
 };
 
 /* Accesses that share a TLB check. Displacements are from the root, the value that their addresses are made from. */
@@ -208,7 +223,17 @@ void ra_unslot(struct cg *c, ir_ref v);                      /* afterwards v is 
 void ra_set_slot(struct cg *c, unsigned slot, ir_ref v);
 int ra_dst(struct cg *c, ir_ref v, ir_ref reuse);           /* register to compute v in: its home, or scratch (perhaps reuse's) */
 void ra_done(struct cg *c, ir_ref v, int reg);              /* v has been computed in it */
-void ra_end_op(struct cg *c);
+static inline void ra_end_op(struct cg *c)                    /* registers of values that nobody needs any more are free */
+{
+    for (int r = HR_S; r <= HR_I; r++) {
+        ir_ref v = c->regval[r];
+        if (v && c->v[v].last <= c->i) {
+            c->v[v].reg = NOREG;
+            c->regval[r] = 0;
+        }
+    }
+    c->lock = 0;
+}
 bool ra_holds(struct cg *c, int reg, ir_ref v);             /* does the register hold v now? */
 void ra_mov(struct cg *c, int w, int d, struct opnd s);
 void ra_forget_slots(struct cg *c, uint32_t mask);          /* contents changed behind our back */

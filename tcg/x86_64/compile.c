@@ -27,49 +27,19 @@ static void begin(struct cg *c, struct tcg_codebuf *cb, size_t at, struct ir *ir
     c->v[0] = (struct val){ .stk = -1, .reg = NOREG, .hint = -1 };
 }
 
-static void em_op(struct cg *c, const struct ir_op *op)
+/* An op that computes something, or would if anybody wanted it. */
+static void em_value(struct cg *c, const struct ir_op *op)
 {
     ir_ref v = R(c, c->i);
 
-    switch (op->op) {
-    case IR_nop: case IR_const: case IR_pcrel: case IR_flags: case IR_hi:
-        return;
-    case IR_insn:
-        c->pc_off = (int16_t)op->imm;
-        c->insn++;
-        return;
-    case IR_get:
-        if (v == c->i)
-            ra_set_slot(c, (unsigned)op->imm, v);
-        return;
-    case IR_put:
-        em_put(c, op);
-        return;
-    case IR_getflags:
-        if (v == c->i)
-            c->dyn = v;
-        return;
-    case IR_putflags: {
-        ir_ref f = R(c, op->a);
-        c->arch = op_of(c, f)->op == IR_getflags && f == c->dyn && c->v[f].reg == NOREG && c->v[f].stk < 0 ? 0 : f;
-        return;
-    }
-    case IR_insert8: case IR_insert16:
-        if (c->v[c->i].def != c->i)
-            return;                       /* done where its narrow operand was */
-        break;
-    default:
-        if (v < c->i)
-            return;                       /* alias */
-        break;
-    }
     if (c->v[c->i].flags & V_LAZY)
         return;
-    if ((ir_op_info[op->op].props & IR_PURE) && c->v[v].last == 0 && op->op != IR_mulu2 && op->op != IR_muls2)
-        return;
-    if ((op->op == IR_mulu2 || op->op == IR_muls2) && c->v[v].last == 0 &&
-        (c->i + 1 >= c->n || op_of(c, c->i + 1)->op != IR_hi || c->v[c->i + 1].last == 0))
-        return;
+    if ((ir_op_info[op->op].props & IR_PURE) && c->v[v].last == 0) {
+        if (op->op != IR_mulu2 && op->op != IR_muls2)
+            return;
+        if (c->i + 1 >= c->n || op_of(c, c->i + 1)->op != IR_hi || c->v[c->i + 1].last == 0)
+            return;
+    }
     switch (op->op) {
     case IR_cond: case IR_select: case IR_eflags: case IR_adc: case IR_sbb:
         em_flags_op(c, op);
@@ -90,6 +60,55 @@ static void em_op(struct cg *c, const struct ir_op *op)
         em_int(c, op);
         break;
     }
+}
+
+/* Ops that say where values are, and emit nothing; false: it is not one of them. */
+static inline bool note_op(struct cg *c, const struct ir_op *op, uint32_t i)
+{
+    ir_ref f;
+
+    switch (op->op) {
+    case IR_nop: case IR_const: case IR_pcrel: case IR_flags: case IR_hi:
+        return true;
+    case IR_insn:
+        c->pc_off = (int16_t)op->imm;
+        c->insn++;
+        return true;
+    case IR_get:
+        if (R(c, i) == i)
+            ra_set_slot(c, (unsigned)op->imm, i);
+        return true;
+    case IR_getflags:
+        if (R(c, i) == i)
+            c->dyn = i;
+        return true;
+    case IR_putflags:
+        f = R(c, op->a);
+        c->arch = op_of(c, f)->op == IR_getflags && f == c->dyn && c->v[f].reg == NOREG && c->v[f].stk < 0 ? 0 : f;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void em_op(struct cg *c, const struct ir_op *op)
+{
+    if (c->fold && c->i > c->fold_at)
+        c->fold = 0;
+    if (c->fold) {
+        c->lock |= 1u << HR_I;
+        if (c->fold_mem.index != NOREG)
+            c->lock |= 1u << c->fold_mem.index;
+    }
+    if (c->o.p + MOST_PER_OP > c->limit) {
+        c->failed = true;
+        return;
+    }
+    if (op->op == IR_put)
+        em_put(c, op);
+    else if (op->op == IR_insert8 || op->op == IR_insert16 ? c->v[c->i].def == c->i : R(c, c->i) >= c->i)
+        em_value(c, op);                      /* else an alias, or an insert that was done where its narrow operand was */
+    ra_end_op(c);
 }
 
 /* The page behind is still the one that was translated, or look the region up again. Returns the rel32 to fix. */
@@ -114,18 +133,12 @@ bool x86_compile(struct tcg_codebuf *cb, struct ir *ir, struct arena *a, struct 
     cg_analyse(&c);
     if (ir->second_page)
         unproved = prove_second_page(&c, ir->second_page - 1);
-    for (c.i = 1; c.i < c.n && !c.failed; c.i++) {
-        if (c.fold && c.i > c.fold_at)
-            c.fold = 0;
-        if (c.fold) {
-            c.lock |= 1u << HR_I;
-            if (c.fold_mem.index != NOREG)
-                c.lock |= 1u << c.fold_mem.index;
-        }
-        if (c.o.p + MOST_PER_OP > c.limit)
-            return false;
-        em_op(&c, op_of(&c, c.i));
-        ra_end_op(&c);
+    for (uint32_t i = 1; i < c.n && !c.failed; i = c.i + 1) {
+        const struct ir_op *op = op_of(&c, i);
+
+        c.i = i;
+        if (!note_op(&c, op, i))
+            em_op(&c, op);
     }
     hot = host_off(&c, c.o.p);
     insns = c.o.insns;

@@ -15,14 +15,13 @@
 void cg_call(struct cg *c, const uint8_t *rx) { i_call_to(&c->o, rx - c->rx_delta); }
 void cg_jmp(struct cg *c, const uint8_t *rx) { i_jmp_to(&c->o, rx - c->rx_delta); }
 
-static void stub_flags(struct cg *c, struct stub *s)
+/* The architectural flags as an exit finds them; none if nobody needs them. */
+static void flags_here(struct cg *c, struct fldesc *fl)
 {
-    if (!c->arch || c->v[c->arch].last < c->i)
-        return;
-    fl_describe(c, c->arch, &s->fl);
+    fl->n = 0;
+    if (c->arch && c->v[c->arch].last >= c->i)
+        fl_describe(c, c->arch, fl);
 }
-
-static void store_stub_flags(struct cg *c, const struct stub *s) { fl_emit_store(c, &s->fl); }
 
 static void leave_data(struct cg *c, bool wrap, int32_t off, unsigned reason)
 {
@@ -67,25 +66,25 @@ static uint32_t new_exit(struct cg *c, unsigned target, bool cross)
 
 static bool crosses(const struct ir_exit *e) { return (e->off & ~0xfff) != 0; }
 
-static void link_stub(struct cg *c, uint8_t *from, uint8_t *poll, uint32_t exit, const struct stub *flags)
+static void link_stub(struct cg *c, uint8_t *from, uint8_t *poll, uint32_t exit, const struct fldesc *flags)
 {
     struct stub *s = cg_stub(c, STUB_LINK);
 
     s->from = from;
     s->poll = poll;
     s->exit = exit;
-    s->fl = flags->fl;
+    fl_copy(&s->fl, flags);
 }
 
 /* Poll, guard and jump. `flags`: what must be stored on ways that do not reach the target (already stored flags: none). */
-static void direct_exit(struct cg *c, unsigned target, const struct stub *flags)
+static void direct_exit(struct cg *c, unsigned target, const struct fldesc *flags)
 {
     const struct ir_exit *e = &c->ir->exits[target];
     uint8_t *poll = NULL;
     uint32_t x;
 
     if (c->ir->no_chain) {
-        store_stub_flags(c, flags);
+        fl_emit_store(c, flags);
         leave_data(c, e->wrap32, e->off, TCG_EXIT_LOOKUP);
         return;
     }
@@ -130,11 +129,12 @@ static void direct_exit(struct cg *c, unsigned target, const struct stub *flags)
 static void side_exit(struct cg *c, int cc, unsigned target)
 {
     const struct ir_exit *e = &c->ir->exits[target];
-    struct stub *s, f = { 0 };
+    struct stub *s;
+    struct fldesc f;
 
     fl_settle(c, false);
-    stub_flags(c, &f);
-    if ((!f.fl.n || e->flags_dead) && !e->backward && !crosses(e) && !c->ir->no_chain) {
+    flags_here(c, &f);
+    if ((!f.n || e->flags_dead) && !e->backward && !crosses(e) && !c->ir->no_chain) {
         static const uint8_t fields[1] = { 2 };
         uint32_t x = new_exit(c, target, false);
         align_fields(c, fields, 1);
@@ -144,19 +144,19 @@ static void side_exit(struct cg *c, int cc, unsigned target)
         return;
     }
     s = cg_stub(c, STUB_EXIT);
-    s->fl = f.fl;
+    fl_copy(&s->fl, &f);
     s->target = (uint16_t)target;
     s->from = i_jcc(&c->o, cc);
 }
 
 /* Unconditional exit, flags stored before unless the target does not want them. */
-static void jump_exit(struct cg *c, unsigned target, struct stub *f)
+static void jump_exit(struct cg *c, unsigned target, struct fldesc *f)
 {
     const struct ir_exit *e = &c->ir->exits[target];
 
-    if (f->fl.n && !e->flags_dead) {
-        store_stub_flags(c, f);
-        f->fl.n = 0;
+    if (f->n && !e->flags_dead) {
+        fl_emit_store(c, f);
+        f->n = 0;
     }
     direct_exit(c, target, f);
 }
@@ -212,7 +212,7 @@ static void exit_poll(struct cg *c, const struct ir_exit *e)
     i_alu_mi(&c->o, 0, ALU_CMP, st_at(ENV(kick)), 0);
     fl_clobber(c);
     s = cg_stub(c, STUB_POLL);
-    stub_flags(c, s);
+    flags_here(c, &s->fl);
     s->off = e->off;
     s->wide = e->wrap32;
     s->from = i_jcc(&c->o, CC_NZ);
@@ -221,17 +221,17 @@ static void exit_poll(struct cg *c, const struct ir_exit *e)
 /* `exit_if back; exit_jump on`: the loop edge falls through, the other one jumps. */
 static void loop_pair(struct cg *c, int cc, unsigned back, unsigned on)
 {
-    struct stub f = { 0 };
+    struct fldesc f;
 
     side_exit(c, cc ^ 1, on);
-    stub_flags(c, &f);
+    flags_here(c, &f);
     jump_exit(c, back, &f);
 }
 
 bool em_exit(struct cg *c, const struct ir_op *op, const struct ir_op *next)
 {
     unsigned target = (unsigned)op->imm;
-    struct stub f = { 0 };
+    struct fldesc f;
     int cc;
 
     switch (op->op) {
@@ -258,7 +258,7 @@ bool em_exit(struct cg *c, const struct ir_op *op, const struct ir_op *next)
         return false;
     case IR_exit_jump:
         fl_settle(c, false);
-        stub_flags(c, &f);
+        flags_here(c, &f);
         jump_exit(c, target, &f);
         return false;
     case IR_exit_ind:
@@ -266,8 +266,8 @@ bool em_exit(struct cg *c, const struct ir_op *op, const struct ir_op *next)
         return false;
     case IR_exit_loop:
         fl_settle(c, false);
-        stub_flags(c, &f);
-        store_stub_flags(c, &f);
+        flags_here(c, &f);
+        fl_emit_store(c, &f);
         leave_data(c, c->ir->exits[target].wrap32, c->ir->exits[target].off, op->sub);
         return false;
     default:
@@ -319,34 +319,32 @@ static void slow_stub(struct cg *c, struct stub *s)
 void em_stubs(struct cg *c)
 {
     for (unsigned k = 0; k < c->n_stubs && !c->failed; k++) {
-        struct stub s = c->stubs[k];
+        struct stub *s = &c->stubs[k];        /* where it is now: the list may grow and move meanwhile, the old copy stays */
 
         if (c->o.p + 512 > c->limit) {
             c->failed = true;
             return;
         }
-        fix32(s.from, c->o.p);
-        switch (s.kind) {
+        fix32(s->from, c->o.p);
+        switch (s->kind) {
         case STUB_SLOW:
-            slow_stub(c, &s);
+            slow_stub(c, s);
             break;
-        case STUB_EXIT: {
-            struct stub f = s;
-            jump_exit(c, s.target, &f);
+        case STUB_EXIT:
+            jump_exit(c, s->target, &s->fl);
             break;
-        }
         case STUB_POLL:
-            store_stub_flags(c, &s);
-            leave_data(c, s.wide, s.off, TCG_EXIT_KICK);
+            fl_emit_store(c, &s->fl);
+            leave_data(c, s->wide, s->off, TCG_EXIT_KICK);
             break;
         case STUB_LINK: {
-            struct tcg_code_exit *e = &c->exits[s.exit];
+            struct tcg_code_exit *e = &c->exits[s->exit];
             e->stub_off = host_off(c, c->o.p);
-            if (s.poll)
-                fix32(s.poll, c->o.p);
+            if (s->poll)
+                fix32(s->poll, c->o.p);
             if (e->cross)
                 fix32(c->base + e->patch_off, c->o.p);
-            store_stub_flags(c, &s);
+            fl_emit_store(c, &s->fl);
             cg_call(c, x86_host.link);
             e->link_ra = host_off(c, c->o.p);
             e->id_off = e->link_ra;
@@ -356,7 +354,7 @@ void em_stubs(struct cg *c)
         }
         case STUB_X87:
             cg_call(c, x86_host.x87_load);
-            i_jmp_to(&c->o, s.back);
+            i_jmp_to(&c->o, s->back);
             break;
         default:
             g_assert_not_reached();

@@ -109,30 +109,39 @@ static void eflags_args(struct cg *c, unsigned cc, struct opnd *x)
     i_mov_imm(&c->o, HR_I, cc);
 }
 
-void fl_emit_store(struct cg *c, const struct fldesc *desc)
+/* The carry of a lazy description into r11, which may hold operands: those are moved to memory, in *d too. */
+static void lazy_carry(struct cg *c, struct fldesc *d)
+{
+    struct opnd saved = { .kind = O_MEM, .mem = st_at(SCR(arg[3])) };
+
+    i_store(&c->o, 3, saved.mem, HR_I);
+    for (unsigned k = 0; k < 3; k++) {
+        if (d->x[k].kind == O_REG && d->x[k].reg == HR_I)
+            d->x[k] = saved;
+        if (d->g[k].kind == O_REG && d->g[k].reg == HR_I)
+            d->g[k] = saved;
+    }
+    eflags_args(c, d->g_cc, d->g);
+    cg_call(c, x86_host.eflags);
+    i_alu_ri(&c->o, 2, ALU_AND, HR_I, 1);
+    d->x[1] = (struct opnd){ .kind = O_REG, .reg = HR_I };
+}
+
+void fl_emit_store(struct cg *c, const struct fldesc *d)
 {
     static const int32_t at[3] = { ENV(cc_a), ENV(cc_b), ENV(cc_c) };
-    struct fldesc d = *desc;
+    struct fldesc own;
 
-    if (!d.n)
+    if (!d->n)
         return;
-    if (d.lazy) {                             /* its carry first: through r11, which may hold operands */
-        struct opnd saved = { .kind = O_MEM, .mem = st_at(SCR(arg[3])) };
-        i_store(&c->o, 3, saved.mem, HR_I);
-        for (unsigned k = 0; k < 3; k++) {
-            if (d.x[k].kind == O_REG && d.x[k].reg == HR_I)
-                d.x[k] = saved;
-            if (d.g[k].kind == O_REG && d.g[k].reg == HR_I)
-                d.g[k] = saved;
-        }
-        eflags_args(c, d.g_cc, d.g);
-        cg_call(c, x86_host.eflags);
-        i_alu_ri(&c->o, 2, ALU_AND, HR_I, 1);
-        d.x[1] = (struct opnd){ .kind = O_REG, .reg = HR_I };
+    if (d->lazy) {
+        own = *d;
+        lazy_carry(c, &own);
+        d = &own;
     }
-    for (unsigned k = 0; k < d.n; k++)
-        store_opnd(c, st_at(at[k]), d.x[k]);
-    i_store_imm(&c->o, 0, st_at(ENV(cc_op)), (int8_t)d.cc);   /* everybody keeps the upper bytes 0 */
+    for (unsigned k = 0; k < d->n; k++)
+        store_opnd(c, st_at(at[k]), d->x[k]);
+    i_store_imm(&c->o, 0, st_at(ENV(cc_op)), (int8_t)d->cc);  /* everybody keeps the upper bytes 0 */
 }
 
 /* Leaves scratch registers as they are, but for r11 when the flags have a lazy operand. */
@@ -246,6 +255,10 @@ static bool holds(struct cg *c, ir_ref f, unsigned cond)
         return op->op == IR_flags && op->sub == IR_CC_EFLAGS && R(c, op->a) == c->hf.ref;
     if (op->op != IR_flags || !op->a || R(c, op->a) != c->hf.ref || op->w != c->hf.w)
         return false;
+    if (k == HF_ANDN) {                       /* SDM vol. 2, ANDN: AMD's shows P, Intel's does not */
+        zsp &= (cond & ~1u) != IR_COND_P;
+        k = (cond & ~1u) == IR_COND_P ? HF_NONE : HF_LOGIC;
+    }
     switch (op->sub) {
     case IR_CC_ADD: return k == HF_ADD || zsp;
     case IR_CC_SUB: return k == HF_SUB || zsp;

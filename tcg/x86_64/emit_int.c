@@ -532,7 +532,7 @@ static void em_andn(struct cg *c, const struct ir_op *op)
 
     if (x86_host.bmi1) {
         op_vex(&c->o, 2, 0, w == 3, 0, 0xf2, d, ra, rb, am(0, 0));
-        c->hf = (struct hostflags){ HF_LOGIC, (uint8_t)w, v };
+        c->hf = (struct hostflags){ HF_ANDN, (uint8_t)w, v };
     } else {
         int t = d == rb ? ra_alloc(c, SCRATCH_MASK) : d;
         if (t != ra)

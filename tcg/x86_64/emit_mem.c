@@ -72,7 +72,8 @@ struct stub *cg_stub(struct cg *c, unsigned kind)
         c->cap_stubs = 2 * (c->cap_stubs + 16);
     }
     s = &c->stubs[c->n_stubs++];
-    memset(s, 0, sizeof *s);
+    memset(s, 0, offsetof(struct stub, row));
+    s->fl.n = 0;
     s->kind = (uint8_t)kind;
     return s;
 }

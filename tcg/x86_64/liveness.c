@@ -34,21 +34,6 @@ static bool mergeable(struct cg *c, const struct ir_op *ins, ir_ref t)
     }
 }
 
-static void count_uses(struct cg *c)
-{
-    for (uint32_t i = 1; i < c->n; i++) {
-        const struct ir_op *op = op_of(c, i);
-        struct val *v = &c->v[i];
-
-        *v = (struct val){ .def = i, .stk = -1, .reg = NOREG, .hint = -1 };
-        c->al[i] = i;
-        if (op->a && c->v[op->a].uses < 255) c->v[op->a].uses++;
-        if (op->b && c->v[op->b].uses < 255) c->v[op->b].uses++;
-        if (op->c && c->v[op->c].uses < 255) c->v[op->c].uses++;
-        if (op->d && c->v[op->d].uses < 255) c->v[op->d].uses++;
-    }
-}
-
 static ir_ref root_of(struct cg *c, ir_ref v, unsigned insert)
 {
     for (unsigned n = 0; n < 8 && op_of(c, v)->op == insert; n++)
@@ -65,6 +50,7 @@ static void freshest_base(struct cg *c, uint32_t i, const ir_ref *slot)
     for (unsigned s = 0; s < c->ir->guest->n_slots; s++) {
         if (slot[s] && op_of(c, slot[s])->op == op->op && root_of(c, slot[s], op->op) == base) {
             op->a = slot[s];
+            c->v[op->a].uses += c->v[op->a].uses != 255;
             return;
         }
     }
@@ -176,96 +162,105 @@ static void hint_chain(struct cg *c, ir_ref v, int8_t s, uint32_t after)
     }
 }
 
+/* Slot s is put: is its value safe to compute in the slot's home? */
+static inline void hint_put(struct cg *c, ir_ref v, unsigned s, const uint32_t *last_get, const uint32_t *last_put, uint32_t last_barrier)
+{
+    unsigned p = op_of(c, v)->op;
+    uint32_t d = c->v[v].def;
+
+    if (c->v[v].hint < 0 && (x86_host.pinned >> s & 1) && p != IR_get && p != IR_const && p != IR_pcrel && last_barrier <= d &&
+        last_get[s] < d && last_put[s] < d)
+    {
+        uint32_t after = last_barrier;
+
+        after = last_get[s] >= after ? last_get[s] + 1 : after;
+        after = last_put[s] >= after ? last_put[s] + 1 : after;
+        hint_chain(c, v, (int8_t)s, after);
+    }
+}
+
 static void forward(struct cg *c)
 {
     ir_ref slot[MAX_SLOTS] = { 0 };
-    uint32_t last_get[MAX_SLOTS] = { 0 }, last_put[MAX_SLOTS] = { 0 }, last_barrier = 0;
-    ir_ref arch = 0;
+    uint32_t last_get[MAX_SLOTS] = { 0 }, last_put[MAX_SLOTS] = { 0 }, last_barrier = 0, n = c->n;
+    ir_ref arch = 0, *al = c->al;
     struct open_groups open = { 0 };
+    const struct ir_op *op = op_of(c, 1);
+    struct val *v = &c->v[1];
 
-    for (uint32_t i = 1; i < c->n; i++) {
-        const struct ir_op *op = op_of(c, i);
-
-        if (barrier(op))
-            last_barrier = i;
-        open.exits += op->op == IR_exit_if || op->op == IR_exit_ifz;
+    for (uint32_t i = 1; i < n; i++, op++, v++) {
+        *v = (struct val){ .def = i, .stk = -1, .reg = NOREG, .hint = -1, .uses = op->uses };
+        al[i] = i;
         switch (op->op) {
+        case IR_nop: case IR_insn: case IR_const: case IR_flags: case IR_lea: case IR_add:
+            break;
         case IR_get:
             if (slot[op->imm]) {
-                c->al[i] = slot[op->imm];
+                al[i] = slot[op->imm];
             } else {
                 slot[op->imm] = i;
                 last_get[op->imm] = i;
             }
             break;
         case IR_put: {
-            ir_ref v = R(c, op->a);
-            unsigned s = (unsigned)op->imm, p = op_of(c, v)->op;
-            uint32_t d = c->v[v].def;
+            unsigned s = (unsigned)op->imm;
 
-            if (c->v[v].hint < 0 && (x86_host.pinned >> s & 1) && p != IR_get && p != IR_const && p != IR_pcrel && last_barrier <= d &&
-                last_get[s] < d && last_put[s] < d)
-            {
-                uint32_t after = last_barrier;
-
-                after = last_get[s] >= after ? last_get[s] + 1 : after;
-                after = last_put[s] >= after ? last_put[s] + 1 : after;
-                hint_chain(c, v, (int8_t)s, after);
-            }
-            slot[s] = v;
+            hint_put(c, al[op->a], s, last_get, last_put, last_barrier);
+            slot[s] = al[op->a];
             last_put[s] = i;
             break;
         }
         case IR_insert8: case IR_insert16:
             freshest_base(c, i, slot);
             if (mergeable(c, op, op->b)) {
-                c->al[op->b] = i;
-                c->v[i].def = op->b;
+                al[op->b] = i;
+                v->def = op->b;
             }
             break;
         case IR_cond:
             if (op->sub == IR_COND_C) {
                 const struct ir_op *f = op_of(c, R(c, op->a));
                 if (f->op == IR_flags && (f->sub == IR_CC_INC || f->sub == IR_CC_DEC))
-                    c->al[i] = R(c, f->b);
+                    al[i] = R(c, f->b);
             }
             break;
         case IR_getflags:
             if (arch)
-                c->al[i] = arch;
+                al[i] = arch;
             break;
         case IR_putflags:
             arch = R(c, op->a);
             break;
         case IR_ld: case IR_st: case IR_rmw: case IR_cas:
+            last_barrier = i;
             group_access(c, &open, i);
             break;
         case IR_probe:
+            last_barrier = i;
             c->group_of[i] = 0;
             break;
         case IR_native:
+            last_barrier = i;
             if (op->native->rm_kind == IR_NR_MEM)
                 group_access(c, &open, i);
             break;
         case IR_call:
+            last_barrier = i;
             memset(&open, 0, sizeof open);
             if (op->helper->effects & IR_EFF_WRITES)
                 memset(slot, 0, sizeof slot);
             if (op->helper->effects & IR_EFF_FLAGS_W)
                 arch = 0;
             break;
+        case IR_exit_if: case IR_exit_ifz:
+            last_barrier = i;
+            open.exits++;
+            break;
         default:
+            if (barrier(op))
+                last_barrier = i;
             break;
         }
-    }
-}
-
-static void need(struct cg *c, ir_ref r, uint32_t at)
-{
-    if (r) {
-        struct val *v = &c->v[R(c, r)];
-        if (v->last < at)
-            v->last = at;
     }
 }
 
@@ -288,81 +283,126 @@ static bool lazy(struct cg *c, const struct ir_op *op, uint32_t i)
     return g->op == IR_getflags || (g->op == IR_flags && g->sub != IR_CC_INC && g->sub != IR_CC_DEC && g->sub != IR_CC_ZONLY && g->sub != IR_CC_BITC);
 }
 
+/* Operand r is needed by op `at`; why: V_... of its value. */
+static inline void touch(struct cg *c, ir_ref r, uint32_t at, unsigned why)
+{
+    struct val *v = &c->v[c->al[r]];
+
+    v->flags |= (uint8_t)why;
+    if (v->last < at)
+        v->last = at;
+}
+
+static void touch_inputs(struct cg *c, const struct ir_op *op, uint32_t at)
+{
+    if (op->a)
+        touch(c, op->a, at, V_OTHER_USE);
+    if (op->b)
+        touch(c, op->b, at, V_OTHER_USE);
+    if (op->c)
+        touch(c, op->c, at, V_OTHER_USE);
+    if (op->d)
+        touch(c, op->d, at, V_OTHER_USE);
+}
+
+/* A flags value is needed at op `at`, and with it what it is made from. */
+static void touch_flags(struct cg *c, const struct ir_op *op, uint32_t i)
+{
+    uint32_t at = c->v[i].last;
+    bool second = op->sub != IR_CC_INC && op->sub != IR_CC_DEC && op->sub != IR_CC_ZONLY;
+
+    if (!at)
+        return;
+    if (op->a)
+        touch(c, op->a, at, (op->sub == IR_CC_EFLAGS ? V_EAGER : V_OTHER_USE) | (c->v[i].flags & V_WANT_FLAGS));
+    if (op->b)
+        touch(c, op->b, at, second ? V_OTHER_USE : 0);
+    if (op->c)
+        touch(c, op->c, at, V_OTHER_USE);
+}
+
+/* Nobody looks at the result of a PURE op. */
+static bool unwanted(struct cg *c, const struct ir_op *op, uint32_t i)
+{
+    if (c->v[R(c, i)].last)
+        return false;
+    return (op->op != IR_mulu2 && op->op != IR_muls2) || i + 1 >= c->n || op_of(c, i + 1)->op != IR_hi || c->v[i + 1].last == 0;
+}
+
+/* An op whose value has another name: merged into an insert, its operands are needed here; any other alias computes nothing. */
+static bool renamed(struct cg *c, uint32_t i)
+{
+    ir_ref m = R(c, i);
+
+    return m != i && (m < i || c->v[m].def != i);
+}
+
 static void backward(struct cg *c)
 {
     uint32_t arch_last = 0;
 
-    for (uint32_t i = c->n; i-- > 1;) {
+    for (uint32_t i = c->n - 1; i > 0; i--) {
         const struct ir_op *op = op_of(c, i);
-        unsigned props = ir_op_info[op->op].props;
-        uint32_t at = i;
 
-        if (op->op == IR_nop || op->op == IR_const || op->op == IR_insn || R(c, i) != i)
-            if (op->op != IR_insert8 && op->op != IR_insert16) {
-                /* merged into an insert: its operands are needed here; any other alias computes nothing */
-                ir_ref m = R(c, i);
-                if (m <= i || c->v[m].def != i)
-                    continue;
-            }
-        if (op->op == IR_call && (op->helper->effects & IR_EFF_FLAGS_W))
-            arch_last = 0;
-        if ((props & (IR_FAULT | IR_EXIT)) && !arch_last && needs_arch(op))
-            arch_last = i;
-        if (op->op == IR_putflags) {
+        switch (op->op) {
+        case IR_nop: case IR_const: case IR_insn: case IR_get: case IR_getflags: case IR_pcrel:
+        case IR_hi:                       /* belongs to the op before */
+            break;
+        case IR_put:
+            touch(c, op->a, i, V_OTHER_USE);
+            break;
+        case IR_putflags:
             if (arch_last)
-                need(c, op->a, arch_last);
+                touch(c, op->a, arch_last, 0);
             arch_last = 0;
-            continue;
-        }
-        if ((op->op == IR_insert8 || op->op == IR_insert16) && c->v[i].def != i) {
-            if (c->v[i].last)
-                need(c, op->a, c->v[i].def);
-            continue;
-        }
-        if (op->op == IR_flags) {
-            at = c->v[i].last;
-            if (at == 0)
-                continue;
-            if (op->a && (c->v[i].flags & V_WANT_FLAGS))
-                c->v[R(c, op->a)].flags |= V_WANT_FLAGS;
-        } else if ((props & IR_PURE) && c->v[R(c, i)].last == 0) {
-            if (op->op == IR_mulu2 || op->op == IR_muls2) {
-                if (i + 1 >= c->n || op_of(c, i + 1)->op != IR_hi || c->v[i + 1].last == 0)
-                    continue;
-            } else {
-                continue;
+            break;
+        case IR_insert8: case IR_insert16:
+            if (c->v[i].def == i) {
+                if (!unwanted(c, op, i))
+                    touch_inputs(c, op, i);
+            } else if (c->v[i].last) {
+                touch(c, op->a, c->v[i].def, 0);
             }
+            break;
+        case IR_flags:
+            touch_flags(c, op, i);
+            break;
+        case IR_cond:
+            if (renamed(c, i) || unwanted(c, op, i))
+                break;
+            if (lazy(c, op, i)) {
+                c->v[i].flags |= V_LAZY;
+                touch(c, op->a, c->v[i].last, 0);
+                break;
+            }
+            touch(c, op->a, i, V_OTHER_USE | V_WANT_FLAGS);
+            break;
+        case IR_call:
+            if (op->helper->effects & IR_EFF_FLAGS_W)
+                arch_last = 0;
+            if (!arch_last && needs_arch(op))
+                arch_last = i;
+            touch_inputs(c, op, i);
+            break;
+        default:
+            if (ir_op_info[op->op].props & IR_PURE) {
+                if (renamed(c, i) || unwanted(c, op, i))
+                    break;
+            } else if (!arch_last && barrier(op)) {
+                arch_last = i;
+            }
+            touch_inputs(c, op, i);
+            if (op->op == IR_select || op->op == IR_exit_if)
+                touch(c, op->a, i, V_WANT_FLAGS);
+            else if (op->op == IR_adc || op->op == IR_sbb)
+                touch(c, op->c, i, V_WANT_FLAGS);
+            break;
         }
-        if (op->op == IR_cond && lazy(c, op, i)) {
-            c->v[i].flags |= V_LAZY;
-            need(c, op->a, c->v[i].last);
-            continue;
-        }
-        if (op->op == IR_hi)
-            continue;             /* belongs to the op before */
-        if (op->op == IR_cond || op->op == IR_select || op->op == IR_exit_if || op->op == IR_adc || op->op == IR_sbb)
-            c->v[R(c, op->op == IR_adc || op->op == IR_sbb ? op->c : op->a)].flags |= V_WANT_FLAGS;
-        if (op->op == IR_flags) {
-            c->v[R(c, op->a)].flags |= op->sub == IR_CC_EFLAGS ? V_EAGER : V_OTHER_USE;
-            if (op->sub != IR_CC_INC && op->sub != IR_CC_DEC && op->sub != IR_CC_ZONLY)
-                c->v[R(c, op->b)].flags |= V_OTHER_USE;
-            c->v[R(c, op->c)].flags |= V_OTHER_USE;
-        } else {
-            c->v[R(c, op->a)].flags |= V_OTHER_USE;
-            c->v[R(c, op->b)].flags |= V_OTHER_USE;
-            c->v[R(c, op->c)].flags |= V_OTHER_USE;
-            c->v[R(c, op->d)].flags |= V_OTHER_USE;
-        }
-        need(c, op->a, at);
-        need(c, op->b, at);
-        need(c, op->c, at);
-        need(c, op->d, at);
     }
 }
 
 void cg_analyse(struct cg *c)
 {
-    count_uses(c);
     forward(c);
     backward(c);
 }

@@ -330,15 +330,3 @@ void ra_done(struct cg *c, ir_ref v, int reg)
     else
         ra_bind(c, reg, v);
 }
-
-void ra_end_op(struct cg *c)
-{
-    for (int r = HR_S; r <= HR_I; r++) {
-        ir_ref v = c->regval[r];
-        if (v && c->v[v].last <= c->i) {
-            c->v[v].reg = NOREG;
-            c->regval[r] = 0;
-        }
-    }
-    c->lock = 0;
-}
