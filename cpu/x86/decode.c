@@ -640,8 +640,162 @@ static int decode_bytes(struct x86_insn *i, const uint8_t *bytes, unsigned avail
     return err ? err : (int)c.pos;
 }
 
+/*
+ * The usual instruction by a short way: 64-bit code, no prefix but REX, maps 0 and 0F, operands that are registers, general memory or
+ * one immediate. The same tables, with everything in locals: a translator spends its time here. 0: take the long way, which also names errors.
+ * Reads up to QUICK_BYTES.
+ */
+enum { QUICK_BYTES = 24 };
+
+static const uint8_t *quick_memory(struct x86_mem *m, const uint8_t *p, unsigned modrm, unsigned rex)
+{
+    unsigned mod = modrm >> 6, rm = modrm & 7, disp = mod == 2 ? 4 : mod;
+    int base = (int)(rm | (rex & 1) << 3);
+
+    *m = (struct x86_mem){ .index = -1, .seg = X86_DS };
+    if (rm == 4) {
+        unsigned sib = *p++, index = (sib >> 3 & 7) | (rex & 2) << 2;
+
+        if (index != 4) {
+            m->index = (int8_t)index;
+            m->scale = (uint8_t)(sib >> 6);
+        }
+        base = (int)((sib & 7) | (rex & 1) << 3);
+        if ((sib & 7) == 5 && mod == 0) {
+            base = -1;
+            disp = 4;
+        }
+    } else if (rm == 5 && mod == 0) {
+        base = -1;
+        m->rip_rel = true;
+        disp = 4;
+    }
+    m->base = (int8_t)base;
+    if (base == X86_RSP || base == X86_RBP)
+        m->seg = X86_SS;
+    if (disp == 1) {
+        m->disp = (int8_t)*p;
+    } else if (disp) {
+        int32_t v;
+        memcpy(&v, p, 4);
+        m->disp = v;
+    }
+    return p + disp;
+}
+
+static int quick(struct x86_insn *i, const uint8_t *bytes)
+{
+    const uint8_t *p = bytes;
+    unsigned rex = (*p & 0xf0) == 0x40 ? *p++ : 0, op = *p++, map = X86_MAP_0, modrm = 0;
+    bool memory = false, wide = rex & 8;
+
+    if (prefix_kind[op] != PK_NOT || (op & 0xfe) == 0xc4)
+        return 0;
+    if (op == 0x0f) {
+        op = *p++;
+        if ((op & 0xfd) == 0x38)
+            return 0;
+        map = X86_MAP_0F;
+    }
+    i->opcode_at = (uint8_t)(p - bytes - 1);
+
+    const struct opcode_index *x = &opcode_index[map][op];
+    unsigned first = x->first, count = x->count, state = 4 | (wide ? 1 : 0) | (rex & 1) << 1;
+
+    if (x->kind == INDEX_NONE)
+        return 0;
+    if (x->kind >= INDEX_MODRM) {
+        modrm = *p++;
+        memory = modrm < 0xc0;
+        if (x->kind == INDEX_GROUP) {
+            const struct opcode_group *g = &opcode_groups[first + (memory ? 0 : 8) + (modrm >> 3 & 7)];
+            first = g->first;
+            count = g->count;
+        }
+    }
+    const struct row_match *m = &row_matches[first];
+    for (;; m++, count--) {
+        if (!count)
+            return 0;
+        if ((m->prefixes & 1) && (modrm & m->modrm_mask) == m->modrm_val && (m->states >> state & 1))
+            break;
+    }
+    const struct x86_row *row = &x86_rows[m->row];
+    unsigned shape = row_shape[m->row], n = shape & SHAPE_OPNDS;
+    uint8_t opsize = wide || (row->marks & (X86_ROW_F64 | X86_ROW_D64)) ? 8 : 4, column = (uint8_t)(6 + (wide ? 3 : 0) + (opsize >> 2));
+
+    if (memory) {
+        if (shape & SHAPE_MOD_IGNORED)
+            return 0;
+        p = quick_memory(&i->mem, p, modrm, rex);
+    }
+    for (unsigned k = 0; k < n; k++) {
+        const struct opnd_spec *s = &opnd_specs[row->opnd[k]];
+        uint8_t size = size_bytes[s->size][column], kind = s->kind, reg = 0;
+
+        switch (s->method) {
+        case M_PLAIN:
+            if (memory & s->memory) {
+                size = size_bytes[s->mem_size][column];
+                kind = X86_OPND_MEM;
+                i->mem.size = size;
+                break;
+            }
+            reg = s->place == X86_AT_REG ? (modrm >> 3 & 7) | (rex & 4) << 1
+                : s->place == X86_AT_FIXED ? s->reg : ((s->place == X86_AT_RM ? modrm : op) & 7) | (rex & 1) << 3;
+            if (s->place == X86_AT_VVVV)
+                return 0;
+            reg &= s->place == X86_AT_FIXED ? 0xff : s->mask;
+            if (size == 1 && reg >= 4 && !rex && kind == X86_OPND_REG) {
+                kind = X86_OPND_REG8H;
+                reg -= 4;
+            }
+            break;
+        case M_I: case M_sI: case M_J:
+            if (k && i->op[k - 1].kind == X86_OPND_IMM)
+                return 0;
+            memcpy(&i->imm, p, 8);
+            p += size;
+            i->imm = (int64_t)((uint64_t)i->imm << (64 - size * 8)) >> (64 - size * 8);
+            if (s->method == M_I && size <= 2 && s->size != Z_z && s->size != Z_v)
+                i->imm &= size == 1 ? 0xff : 0xffff;
+            if (s->method != M_I || s->size == Z_z)
+                size = opsize;
+            i->op[k] = (struct x86_opnd){ s->method == M_J ? X86_OPND_REL : X86_OPND_IMM, size, 0, X86_AT_IMM };
+            continue;
+        default:
+            return 0;
+        }
+        i->op[k] = (struct x86_opnd){ kind, size, reg, s->place };
+    }
+    for (unsigned k = n; k < 4; k++)
+        i->op[k] = (struct x86_opnd){ 0 };
+    i->row = row;
+    i->mode = X86_CODE64;
+    i->opsize = opsize;
+    i->addrsize = 8;
+    i->prefixes = rex ? X86_PFX_REX : 0;
+    i->seg = X86_SEG_NONE;
+    i->rex = (uint8_t)rex;
+    i->vex_l = 0;
+    i->map = (uint8_t)map;
+    i->opcode = (uint8_t)op;
+    i->modrm = (uint8_t)modrm;
+    i->nopnd = (uint8_t)n;
+    i->len = (uint8_t)(p - bytes);
+    return i->len;
+}
+
 int x86_decode(struct x86_insn *i, const uint8_t *bytes, unsigned avail, enum x86_code_mode mode)
 {
+    if (mode == X86_CODE64 && avail >= QUICK_BYTES) {
+        i->imm = i->imm2 = 0;
+        int len = quick(i, bytes);
+        if (len) {
+            copy_bytes(i, bytes, (unsigned)len, avail);
+            return len;
+        }
+    }
     return decode_bytes(i, bytes, avail, mode, false);
 }
 

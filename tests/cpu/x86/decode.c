@@ -436,6 +436,37 @@ Test(decode, truncated)
     cr_assert(decoded > 30000);
 }
 
+/* The short way for usual instructions, taken when many bytes are there, says what the long one says. */
+Test(decode, short_way)
+{
+    uint64_t seed = 0x243f6a8885a308d3;
+    unsigned decoded = 0;
+
+    for (unsigned k = 0; k < 400000; k++) {
+        struct x86_insn i, again;
+        uint8_t bytes[32];
+        int len;
+
+        random_insn(&i, bytes, X86_CODE64, &seed);
+        if (k & 1)
+            bytes[0] = (uint8_t)(0x40 | (k >> 1 & 15));
+        len = x86_decode(&i, bytes, 32, X86_CODE64);
+        cr_assert_eq(x86_decode(&again, bytes, X86_INSN_MAX, X86_CODE64), len);
+        if (len <= 0)
+            continue;
+        decoded++;
+        same_insn(&i, &again);
+        cr_assert(!memcmp(&i.len, &again.len, offsetof(struct x86_insn, op) - offsetof(struct x86_insn, len)));
+        cr_assert(!memcmp(i.op, again.op, sizeof(i.op)));
+        if (x86_insn_has_mem(&i)) {
+            const struct x86_mem *m = &i.mem, *n = &again.mem;
+            cr_assert(m->disp == n->disp && m->base == n->base && m->index == n->index && m->scale == n->scale && m->seg == n->seg &&
+                      m->rip_rel == n->rip_rel && m->size == n->size);
+        }
+    }
+    cr_assert(decoded > 200000);
+}
+
 /* ---- rows ---- */
 
 static void mark_seen(uint8_t *seen, const uint8_t *bytes, enum x86_code_mode mode)
