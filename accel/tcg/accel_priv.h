@@ -345,7 +345,9 @@ void tcg_leave(struct accel_cpu *ac, uint32_t reason) __attribute__((noreturn));
 void tcg_fault(struct accel_cpu *ac, const struct mmu_fault *f) __attribute__((noreturn));
 void tcg_trap(struct accel_cpu *ac, enum tcg_trap trap, uint64_t addr) __attribute__((noreturn));
 void tcg_host_trap(void *state, uint64_t host_pc);
-uint32_t map_pack(const struct tcg_map_row *rows, unsigned n, uint8_t *out);   /* out NULL: only the size */
+/* Returns the bytes written, at most MAP_ROW_MAX a row. */
+enum { MAP_ROW_MAX = 48 };
+uint32_t map_pack(const struct tcg_map_row *rows, unsigned n, uint8_t *out);
 /* trap: the row of an instruction that may trap, else that of a return address: a call may stand right before such an instruction. */
 bool map_find(const struct code_region *r, uint32_t host_off, bool trap, struct tcg_map_row *row);
 
@@ -385,8 +387,9 @@ void mmu_note(void *arg);
 /* service_gpr.c: runs ordinary C from general-register code, the guest's vectors put aside */
 void native_call(struct accel_cpu *ac, void (*fn)(void *), void *arg);
 
-/* slow.c: the part of ld and st that leaves general-register code. arg: struct native_io */
-struct native_io { struct accel_cpu *ac; struct fragment f; uint8_t buf[8]; bool write, self; };
+/* slow.c: the part of ld, st and probe that leaves general-register code. arg: struct native_io. self: not done, the running region is hit */
+enum native_io_kind { IO_READ, IO_WRITE, IO_DROP /* translations of the bytes */ };
+struct native_io { struct accel_cpu *ac; struct fragment f; uint8_t buf[8]; enum native_io_kind kind; bool self; };
 void native_io(void *arg);
 
 /* vcpu.c */

@@ -8,19 +8,13 @@
 
 enum { ROW_CC = 1, ROW_TRAP = 2, ROW_LOCS_SHIFT = 2 };
 
-static unsigned put_uint(uint8_t *out, uint64_t v)
+static inline uint8_t *put_uint(uint8_t *out, uint64_t v)
 {
-    unsigned n = 0;
-
-    for (; v >= 0x80; v >>= 7, n++) {
-        if (out) {
-            out[n] = (uint8_t)(v | 0x80);
-        }
+    for (; v >= 0x80; v >>= 7) {
+        *out++ = (uint8_t)(v | 0x80);
     }
-    if (out) {
-        out[n] = (uint8_t)v;
-    }
-    return n + 1;
+    *out++ = (uint8_t)v;
+    return out;
 }
 
 static inline uint64_t zigzag(int64_t v) { return (uint64_t)v << 1 ^ (uint64_t)(v >> 63); }
@@ -47,39 +41,37 @@ static inline bool loc_has_value(unsigned kind)
 
 uint32_t map_pack(const struct tcg_map_row *rows, unsigned n, uint8_t *out)
 {
-    struct tcg_map_row last = { 0 };
-    uint32_t len = 0;
+    uint32_t host_off = 0;
+    int insn = 0, pc_off = 0;
+    uint8_t *p = out;
 
-    for (unsigned i = 0; i < n; i++) {
-        const struct tcg_map_row *r = &rows[i];
-        unsigned locs = r->loc[2].kind ? 3 : r->loc[1].kind ? 2 : r->loc[0].kind ? 1 : 0;
+    for (const struct tcg_map_row *r = rows; r < rows + n; r++) {
         bool cc = r->cc != TCG_CC_KEPT;
+        unsigned locs = !cc ? 0 : r->loc[2].kind ? 3 : r->loc[1].kind ? 2 : r->loc[0].kind ? 1 : 0;
 
-        locs = cc ? locs : 0;
-        if (out) {
-            out[len] = (uint8_t)((cc ? ROW_CC : 0) | (r->trap != 0xff ? ROW_TRAP : 0) | locs << ROW_LOCS_SHIFT);
-        }
-        len++;
-        len += put_uint(out ? out + len : NULL, r->host_off - last.host_off);
-        len += put_uint(out ? out + len : NULL, zigzag(r->insn - last.insn));
-        len += put_uint(out ? out + len : NULL, zigzag(r->pc_off - last.pc_off));
+        *p++ = (uint8_t)((cc ? ROW_CC : 0) | (r->trap != 0xff ? ROW_TRAP : 0) | locs << ROW_LOCS_SHIFT);
+        p = put_uint(p, r->host_off - host_off);
+        p = put_uint(p, zigzag(r->insn - insn));
+        p = put_uint(p, zigzag(r->pc_off - pc_off));
         if (r->trap != 0xff) {
-            len += put_uint(out ? out + len : NULL, r->trap);
+            p = put_uint(p, r->trap);
         }
         if (cc) {
-            len += put_uint(out ? out + len : NULL, r->cc);
+            p = put_uint(p, r->cc);
         }
         for (unsigned k = 0; k < locs; k++) {
             const struct tcg_loc *l = &r->loc[k];
 
-            len += put_uint(out ? out + len : NULL, l->kind | (unsigned)l->w << 4 | (l->high8 ? 0x40u : 0));
+            p = put_uint(p, l->kind | (unsigned)l->w << 4 | (l->high8 ? 0x40u : 0));
             if (loc_has_value(l->kind)) {
-                len += put_uint(out ? out + len : NULL, zigzag(l->v));
+                p = put_uint(p, zigzag(l->v));
             }
         }
-        last = *r;
+        host_off = r->host_off;
+        insn = r->insn;
+        pc_off = r->pc_off;
     }
-    return len;
+    return (uint32_t)(p - out);
 }
 
 bool map_find(const struct code_region *r, uint32_t host_off, bool trap, struct tcg_map_row *row)

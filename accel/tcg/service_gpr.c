@@ -103,7 +103,7 @@ static bool ld_part(struct accel_cpu *ac, struct vctx *ctx, uint64_t va, unsigne
         tlb_fill_read(ctx, va, l2);
         *value = load(l2->host + (va & (PAGE_SIZE - 1)), size);
     } else {
-        struct native_io io = { .ac = ac };
+        struct native_io io = { .ac = ac, .kind = IO_READ };
 
         fragment_of(&io.f, l2, va, size);
         native_call(ac, ac->native_io, &io);
@@ -129,11 +129,24 @@ bool tcg_ld(struct cpu *c, uint64_t va, unsigned size, unsigned regime, uint64_t
     return true;
 }
 
+/* Nothing but the bytes is to be looked after when the fragment is stored to: no code in its lines, nobody collects dirty pages. */
+static bool plain_store(const struct accel_cpu *ac, const struct fragment *f)
+{
+    uint8_t flags = atomic_load(&f->block->flags[f->offset >> PAGE_BITS]);
+    unsigned at = f->offset & (PAGE_SIZE - 1);
+    struct code_page *cp;
+
+    if (flags != RAM_CODE) {
+        return !flags;
+    }
+    cp = code_page_find(ac->ta, f->block->first_page + (f->offset >> PAGE_BITS));
+    return cp && !(atomic_load(&cp->lines) & line_mask(at, at + f->len));
+}
+
 static void st_part(struct accel_cpu *ac, struct vctx *ctx, uint64_t va, const struct l2_entry *l2, unsigned size, uint64_t value)
 {
     struct tlb_entry *e = &ctx->t.entry[(va >> PAGE_BITS) & (TLB_ENTRIES - 1)];
-    struct native_io io = { .ac = ac, .write = true };
-    _Atomic uint8_t *flags;
+    struct native_io io = { .ac = ac, .kind = IO_WRITE };
 
     if (!l2->tag) {
         store((void *)(uintptr_t)(va + e->addend), size, value);
@@ -143,11 +156,10 @@ static void st_part(struct accel_cpu *ac, struct vctx *ctx, uint64_t va, const s
     if (io.f.readonly) {
         return;
     }
-    if (io.f.host && !ram_flags_code(io.f.block, io.f.offset >> PAGE_BITS)) {
-        flags = &io.f.block->flags[io.f.offset >> PAGE_BITS];
+    if (io.f.host && plain_store(ac, &io.f)) {
         store(io.f.host, size, value);
         atomic_thread_fence(memory_order_seq_cst);
-        if (!atomic_load(flags)) {
+        if (plain_store(ac, &io.f)) {
             return;
         }
         /* watched, or it has become code meanwhile: the store again, with everything that belongs to it */
@@ -217,10 +229,11 @@ bool tcg_put(struct cpu *c, uint64_t va, const void *buf, unsigned len, unsigned
     }
     l2 = *found;
     if (l2.host && !l2.readonly) {
-        _Atomic uint8_t *flags = &l2.block->flags[(uint64_t)(l2.host - l2.block->host) >> PAGE_BITS];
+        struct fragment all;
         uint8_t *to = l2.host + (va & (PAGE_SIZE - 1));
 
-        if (!atomic_load(flags)) {
+        fragment_of(&all, &l2, va, len);
+        if (plain_store(ac, &all)) {
             for (n = len; n >= 8; n -= 8, to += 8, from += 8) {
                 store(to, 8, load(from, 8));
             }
@@ -228,7 +241,7 @@ bool tcg_put(struct cpu *c, uint64_t va, const void *buf, unsigned len, unsigned
                 store(to, n, load(from, n));
             }
             atomic_thread_fence(memory_order_seq_cst);
-            if (!atomic_load(flags)) {
+            if (plain_store(ac, &all)) {
                 return true;
             }
         }
@@ -240,11 +253,31 @@ bool tcg_put(struct cpu *c, uint64_t va, const void *buf, unsigned len, unsigned
     return true;
 }
 
+enum { BULK = 64 };      /* bytes from which on it pays to give up translations so that a store can go the short way */
+
+/* The page of a store in bulk holds translations: those that it overwrites go, before it rather than piece by piece. */
+static bool announce_bulk(struct accel_cpu *ac, const struct l2_entry *l2, uint64_t va, unsigned len)
+{
+    struct native_io io = { .ac = ac, .kind = IO_DROP };
+    uint64_t index = (uint64_t)(l2->host - l2->block->host) >> PAGE_BITS;
+
+    if (ram_announce(ac, l2->block, index)) {
+        return true;
+    }
+    if (len < BULK || !ram_flags_code(l2->block, index)) {
+        return false;
+    }
+    fragment_of(&io.f, l2, va, len);
+    native_call(ac, ac->native_io, &io);
+    return !io.self && !ac->leave && ram_announce(ac, io.f.block, io.f.offset >> PAGE_BITS);
+}
+
 void *tcg_probe(struct cpu *c, uint64_t va, unsigned len, enum mem_access access, unsigned regime, struct mmu_fault *fault)
 {
     struct accel_cpu *ac = c->accel;
     struct vctx *ctx = ctx_of(ac, regime);
     struct l2_entry *l2;
+    uint8_t *host;
 
     fault->vector = MMU_NO_FAULT;
     if (len > PAGE_SIZE - (va & (PAGE_SIZE - 1))) {
@@ -254,12 +287,12 @@ void *tcg_probe(struct cpu *c, uint64_t va, unsigned len, enum mem_access access
     if (!l2 || !l2->host) {
         return NULL;
     }
+    host = l2->host + (va & (PAGE_SIZE - 1));
     if (access == MEM_WRITE &&
-        (l2->readonly || !(atomic_load_explicit(&ac->seq, memory_order_relaxed) & 1) ||
-         !ram_announce(ac, l2->block, (uint64_t)(l2->host - l2->block->host) >> PAGE_BITS))) {
+        (l2->readonly || !(atomic_load_explicit(&ac->seq, memory_order_relaxed) & 1) || !announce_bulk(ac, l2, va, len))) {
         return NULL;
     }
-    return l2->host + (va & (PAGE_SIZE - 1));
+    return host;
 }
 
 void tcg_mode_changed(struct cpu *c)

@@ -233,21 +233,27 @@ void tcg_lock(void *state, bool on)
     vcpu_in(ac);
 }
 
-/* The part of tcg_ld() and tcg_st() that is not plain RAM. arg: struct native_io. */
+/* The part of tcg_ld(), tcg_st() and tcg_probe() that is not plain RAM. arg: struct native_io. */
 void native_io(void *arg)
 {
     struct native_io *io = arg;
     bool inside = atomic_load_explicit(&io->ac->seq, memory_order_relaxed) & 1;
 
-    if (io->write && io->f.host && hits_running(io->ac, io->f.block, io->f.offset, io->f.len)) {
+    if (io->kind != IO_READ && io->f.host && hits_running(io->ac, io->f.block, io->f.offset, io->f.len)) {
         io->self = true;
         return;
     }
     vcpu_out(io->ac);
-    if (io->write) {
-        mem_write(io->ac, &io->f, io->buf);
-    } else {
+    switch (io->kind) {
+    case IO_READ:
         mem_read(io->ac, &io->f, io->buf);
+        break;
+    case IO_WRITE:
+        mem_write(io->ac, &io->f, io->buf);
+        break;
+    case IO_DROP:
+        tcg_invalidate(io->ac->c->machine, io->f.block, io->f.offset, io->f.len);
+        break;
     }
     if (inside) {
         vcpu_in(io->ac);

@@ -70,12 +70,15 @@ static enum find_result compile(struct tcg_accel *ta, struct ir *ir, struct aren
     return code_gen_next(ta) ? compile(ta, ir, a, code) : FIND_NO_ROOM;
 }
 
+/* The region's record, its exits and its map: one piece of the generation's arena. */
 static struct code_region *region_make(struct tcg_accel *ta, const struct ir *ir, const struct tcg_code *code, const struct ir *keep)
 {
-    struct arena *a = &ta->gens[ta->gen].arena;
-    struct code_region *r = arena_zalloc(a, sizeof(*r));
-    uint8_t *map;
+    size_t head = sizeof(struct code_region) + code->n_exits * sizeof(struct code_exit);
+    uint8_t *map = arena_alloc(&ta->scratch, code->n_map * MAP_ROW_MAX);
+    uint32_t map_bytes = ta->backend ? map_pack(code->map, code->n_map, map) : 0;
+    struct code_region *r = arena_alloc(&ta->gens[ta->gen].arena, head + map_bytes);
 
+    memset(r, 0, sizeof(*r));
     r->n_insns = (uint16_t)ir->n_insns;
     r->no_chain = ir->no_chain;
     r->ir = keep;
@@ -84,19 +87,14 @@ static struct code_region *region_make(struct tcg_accel *ta, const struct ir *ir
     }
     r->rx = code->rx;
     r->size = code->size;
-    r->map_bytes = map_pack(code->map, code->n_map, NULL);
-    map = arena_alloc(a, r->map_bytes);
-    map_pack(code->map, code->n_map, map);
-    r->map = map;
+    r->map_bytes = map_bytes;
+    r->map = memcpy((uint8_t *)r + head, map, map_bytes);
     r->n_exits = (uint16_t)code->n_exits;
-    r->exits = arena_zalloc(a, code->n_exits * sizeof(*r->exits));
+    r->exits = (struct code_exit *)(r + 1);
     for (unsigned i = 0; i < code->n_exits; i++) {
         const struct ir_exit *e = &ir->exits[code->exits[i].target];
 
-        r->exits[i].c = code->exits[i];
-        r->exits[i].off = e->off;
-        r->exits[i].wrap32 = e->wrap32;
-        r->exits[i].from = r;
+        r->exits[i] = (struct code_exit){ .c = code->exits[i], .off = e->off, .wrap32 = e->wrap32, .from = r };
     }
     ta->st.exits += code->n_exits;
     ta->st.code_bytes += code->size;

@@ -176,6 +176,42 @@ static void t_half(void)
     CHECK_EQ(c.cr2, (word)a + 4096);
     CHECK_EQ(run_at(a + 4096 - 8), 0x01020304);
 }
+/* Fills and copies in bulk over code, over a part of a page of code, and over the page that they run on themselves. */
+static void bulk_move(void *to, const void *from, unsigned n) { __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); }
+static void bulk_fill(void *to, unsigned byte, unsigned n) { __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(byte) : "memory"); }
+static void t_bulk(void)
+{
+    uint8_t *a = test_page(0, page[0], PTE_P | PTE_W);
+    for (unsigned i = 1; i < 50; i++) {
+        put_code(page[1] + 100, i);
+        put_code(page[1] + 3000, i + 1000);
+        bulk_move(a, page[1], 4096);
+        CHECK_EQ(run_at(a + 100), i);
+        CHECK_EQ(run_at(a + 3000), i + 1000);
+        bulk_fill(a + 1024, 0x90, 1024);             /* code before and behind stays */
+        CHECK_EQ(run_at(a + 100), i);
+        CHECK_EQ(run_at(a + 3000), i + 1000);
+        put_code(page[1] + 100, i + 2000);
+        bulk_move(a + 64, page[1] + 64, 1024);
+        CHECK_EQ(run_at(a + 100), i + 2000);
+        CHECK_EQ(run_at(a + 3000), i + 1000);
+    }
+    /* rep stosb; mov $1,%eax; int END: the fill covers what follows it */
+    static const uint8_t self[] = { 0xf3, 0xaa, 0xb8, 1, 0, 0, 0, 0xcd, V_END };
+    for (unsigned i = 0; i < 3; i++) {
+        bulk_fill(a, 0, 4096);
+        memcpy(a, self, sizeof self);
+        a[202] = 0xcd;
+        a[203] = V_END;
+        struct ctx c = kernel(a);
+        c.rdi = (word)a + 2;
+        c.rcx = 200;
+        c.rax = 0x90;
+        run(&c);
+        TRAP(&c, V_END, 0, 0);
+        CHECK_EQ(c.rax, 0x90);
+    }
+}
 /* Page with code freed and used again many times (code cache reclaimed). */
 static void t_churn(void)
 {
@@ -249,6 +285,6 @@ static void t_cross(void)
 
 const struct test tests[] = {
     { "next-insn", t_next }, { "once", t_once }, { "loop", t_loop }, { "stores", t_stores }, { "alias", t_alias },
-    { "cross-page", t_crosspage }, { "neighbour", t_neighbour }, { "half-store", t_half }, { "churn", t_churn },
+    { "cross-page", t_crosspage }, { "neighbour", t_neighbour }, { "half-store", t_half }, { "bulk", t_bulk }, { "churn", t_churn },
     { "cross-cpu", t_cross }, { 0, 0 },
 };
