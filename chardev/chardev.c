@@ -1,12 +1,11 @@
 /*
- * Character devices: the table of back ends, the front's calls, the null and the pair back ends. See chardev/chardev.h.
+ * Character devices: the front's calls, the null and the pair back ends. See chardev/chardev.h; opening them is in kinds.c.
  */
 #include "chardev/chardev.h"
 
 #include <string.h>
+#include <unistd.h>
 
-#include "base/error.h"
-#include "base/options.h"
 #include "chardev/chardev_priv.h"
 
 /* --- what back ends call --- */
@@ -17,7 +16,7 @@ struct chardev *chardev_alloc(const struct chardev_backend *ops, const char *nam
 
     c->ops = ops;
     c->name = g_strdup(name);
-    c->in = c->out = -1;
+    c->in = c->out = c->log = -1;
     return c;
 }
 
@@ -67,6 +66,9 @@ void chardev_close(struct chardev *c)
     if (c->ops->close) {
         c->ops->close(c);
     }
+    if (c->log >= 0) {
+        close(c->log);
+    }
     g_free(c->name);
     g_free(c);
 }
@@ -94,7 +96,14 @@ void chardev_attach(struct chardev *c, const struct chardev_port *port)
 
 size_t chardev_write(struct chardev *c, const void *buf, size_t len)
 {
-    return c->connected && len ? c->ops->write(c, buf, len) : len;
+    size_t n = c->connected && len ? c->ops->write(c, buf, len) : len;
+
+    /* Best effort: a log that cannot be written must not stop the guest. */
+    if (c->log >= 0 && n && write(c->log, buf, n) < 0) {
+        close(c->log);
+        c->log = -1;
+    }
+    return n;
 }
 
 void chardev_kick_input(struct chardev *c)
@@ -115,7 +124,7 @@ static size_t null_write(struct chardev *c, const uint8_t *buf, size_t len)
 
 static const struct chardev_backend null_backend = { .write = null_write };
 
-static struct chardev *null_open(const struct options *o, GError **err)
+struct chardev *null_open(const struct options *o, GError **err)
 {
     (void)o;
     (void)err;
@@ -200,76 +209,4 @@ void chardev_pair(struct chardev **a, struct chardev **b)
     x->other = *b;
     y->other = *a;
     (*a)->connected = (*b)->connected = true;
-}
-
-/* --- opening by name --- */
-
-#define PATH_OPTION { "path", OPT_STRING, NULL, "where", NULL, 0, 0 }
-#define SERVER_OPTIONS \
-    { "server", OPT_BOOL, "off", "listen instead of connecting", NULL, 0, 0 }, \
-    { "wait", OPT_BOOL, "on", "servers: wait for the first client before starting", NULL, 0, 0 }
-
-static const struct option_desc no_options[] = { { 0 } };
-static const struct option_desc stdio_options[] = {
-    { "signal", OPT_BOOL, "on", "Ctrl-C, Ctrl-Z and Ctrl-\\ act on the emulator, not the guest", NULL, 0, 0 }, { 0 } };
-static const struct option_desc file_options[] = {
-    PATH_OPTION, { "append", OPT_BOOL, "off", "keep what the file holds", NULL, 0, 0 }, { 0 } };
-static const struct option_desc path_options[] = { PATH_OPTION, { 0 } };
-static const struct option_desc unix_options[] = { PATH_OPTION, SERVER_OPTIONS, { 0 } };
-static const struct option_desc tcp_options[] = {
-    { "address", OPT_STRING, NULL, "[HOST]:PORT", NULL, 0, 0 }, SERVER_OPTIONS,
-    { "nodelay", OPT_BOOL, "off", "send small packets at once", NULL, 0, 0 }, { 0 } };
-static const struct option_desc fd_options[] = { { "fd", OPT_UINT, NULL, "number of an open descriptor", NULL, 0, 0xffff }, { 0 } };
-
-static const struct {
-    const char *name;
-    struct chardev *(*open)(const struct options *o, GError **err);
-    const struct option_desc *options;
-    const char *first;            /* what follows the colon */
-} backends[] = {
-    { "stdio", stdio_open, stdio_options, NULL },
-    { "null", null_open, no_options, NULL },
-    { "pty", pty_open, no_options, NULL },
-    { "file", file_open, file_options, "path" },
-    { "pipe", pipe_open, path_options, "path" },
-    { "unix", unix_open, unix_options, "path" },
-    { "tcp", tcp_open, tcp_options, "address" },
-    { "fd", fd_open, fd_options, "fd" },
-};
-
-/* Known to QEMU's users, not built. */
-static const char *const refused[] = { "telnet", "websocket", "udp", "vc", "braille", "msmouse", "spicevmc", "tn3270", NULL };
-
-struct chardev *chardev_open(const char *spec, GError **err)
-{
-    size_t len = strcspn(spec, ":,");
-    char *kind = g_strndup(spec, len);
-    const char *names[G_N_ELEMENTS(backends) + 1] = { 0 };
-    struct options *o;
-    struct chardev *c = NULL;
-
-    for (size_t i = 0; i < G_N_ELEMENTS(backends); i++) {
-        names[i] = backends[i].name;
-        if (strcmp(kind, backends[i].name)) {
-            continue;
-        }
-        if (backends[i].first && (spec[len] != ':' || !spec[len + 1])) {
-            error_set(err, EMU_ERROR_INVALID, "'%s' needs a %s: %s:%s", spec, backends[i].first, kind, backends[i].first);
-        } else if ((o = options_parse(spec[len] ? spec + len + 1 : "", backends[i].first, backends[i].options, err))) {
-            c = backends[i].open(o, err);
-            options_free(o);
-        }
-        if (!c) {
-            error_prefix(err, "character device '%s'", spec);
-        }
-        g_free(kind);
-        return c;
-    }
-    if (g_strv_contains(refused, kind)) {
-        error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: character device '%s'", kind);
-    } else {
-        error_unknown(err, "character device", kind, names, "-help");
-    }
-    g_free(kind);
-    return NULL;
 }

@@ -33,18 +33,25 @@ struct chardev_port {
     void (*event)(void *opaque, enum chardev_event event);
     void (*writable)(void *opaque);       /* after a short chardev_write(), never inside it: try again now */
     void *opaque;
+    void (*moved)(void *opaque, struct chardev *now);     /* chardev-change: from here on this one; NULL: the front cannot do that */
 };
 
 /*
- * Opens what a user names: "stdio", "null", "pty", "file:PATH", "pipe:PATH", "unix:PATH[,server=on][,wait=off]",
- * "tcp:[HOST]:PORT[,server=on][,wait=off][,nodelay=on]", "fd:N". `server,nowait` as QEMU's users wrote it before are taken too.
- * NULL with *err set when it cannot be; "wait" servers block until the first client has come.
+ * Opens what a user names after -serial: "stdio", "null", "pty", "file:PATH", "pipe:PATH", "unix:PATH[,server=on][,wait=off]",
+ * "tcp:[HOST]:PORT[,server=on][,wait=off][,nodelay=on]", the same with telnet: and websocket:, "fd:N", "/dev/ttyS0". `server,nowait` as QEMU's users
+ * wrote it before are taken too. NULL with *err set when it cannot be; "wait" servers block until the first client has come.
  */
 struct chardev *chardev_open(const char *spec, GError **err);
+/* The same by options as -chardev has them: "backend" and what belongs to it (id and mux are not looked at here). */
+struct options;
+struct chardev *chardev_open_options(const struct options *o, GError **err);
+/* The options that a -serial text means; NULL with *err. */
+struct options *chardev_options(const char *spec, GError **err);
+void chardev_help(FILE *out);            /* -chardev help */
 /* Closes; the port is detached without a call, an unfinished write is given up. NULL is fine. */
 void chardev_close(struct chardev *c);
 
-/* "stdio", "unix:/tmp/x,server=on": for info and messages. For a pty the device to open: "pty:/dev/pts/3". */
+/* "stdio", "unix:/tmp/x,server=on": for info and messages. For a pty the device to open: "pty:/dev/pts/3". "disconnected:" before sockets without peer. */
 const char *chardev_name(const struct chardev *c);
 
 /* Connects the front; one at a time, NULL detaches. The struct is copied. OPENED follows at once if somebody listens. */
@@ -64,7 +71,7 @@ bool chardev_connected(const struct chardev *c);
 struct chardev_mux;
 /* Takes `host` over (NULL: returns NULL). quit() is called on Ctrl-a x. */
 struct chardev_mux *chardev_mux_new(struct chardev *host, void (*quit)(void *opaque), void *opaque);
-/* A new front's stream; the first one has focus. Closed with the mux, or before by chardev_close(). */
+/* A new front's stream (NULL: there are too many); the first one has focus. Closed with the mux, or before by chardev_close(). */
 struct chardev *chardev_mux_add(struct chardev_mux *m, const char *label);
 void chardev_mux_set_escape(struct chardev_mux *m, uint8_t key);      /* -echr: a control character, 1 (Ctrl-a) by default */
 void chardev_mux_focus(struct chardev_mux *m, struct chardev *front);

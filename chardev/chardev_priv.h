@@ -14,6 +14,12 @@ struct chardev_backend {
     void (*attached)(struct chardev *c);      /* a port was attached or detached; may be NULL */
 };
 
+/* A protocol on top of a stream. What is decoded is never longer than what came. */
+struct stream_filter {
+    size_t (*decode)(struct chardev *c, uint8_t *buf, size_t len);           /* in place; bytes for the front */
+    void (*encode)(struct chardev *c, const uint8_t *buf, size_t len);       /* appends to c->pending */
+};
+
 struct chardev {
     const struct chardev_backend *ops;
     char *name;
@@ -25,6 +31,11 @@ struct chardev {
     guint watch_in, watch_out;
     bool in_ended;            /* end of file was read: never watch again */
     bool is_socket;
+    bool dropped;             /* the stream was given up while it was being read */
+    const struct stream_filter *filter;
+    void *filter_data;
+    GByteArray *pending;      /* encoded, not yet out */
+    int log;                  /* logfile=: -1 or what every byte written goes to as well */
     void (*hung_up)(struct chardev *c);       /* the other side went away; NULL: only stop reading */
 };
 
@@ -43,14 +54,31 @@ void stream_close(struct chardev *c);
 void stream_drop(struct chardev *c);
 extern const struct chardev_backend stream_backend;
 
+/* Sends bytes of the filter's own. */
+void stream_send_raw(struct chardev *c, const void *bytes, size_t len);
+
+/* Telnet (RFC 854): state for a new connection, and the filter. */
+void telnet_start(struct chardev *c);
+/* WebSocket (RFC 6455), server's side: frames as a filter; the handshake comes before, on the bare descriptor. */
+void websocket_start(struct chardev *c);
+struct websocket_handshake;
+struct websocket_handshake *websocket_accept(int fd, void (*done)(void *opaque, bool ok), void *opaque);
+void websocket_cancel(struct websocket_handshake *h);
+
 struct options;
+struct chardev *null_open(const struct options *o, GError **err);
 struct chardev *stdio_open(const struct options *o, GError **err);
 struct chardev *file_open(const struct options *o, GError **err);
 struct chardev *pipe_open(const struct options *o, GError **err);
 struct chardev *pty_open(const struct options *o, GError **err);
 struct chardev *fd_open(const struct options *o, GError **err);
-struct chardev *unix_open(const struct options *o, GError **err);
-struct chardev *tcp_open(const struct options *o, GError **err);
+struct chardev *socket_open(const struct options *o, GError **err);
+struct chardev *ringbuf_open(const struct options *o, GError **err);
+struct chardev *tty_open(const struct options *o, GError **err);
 bool terminal_raw(bool signals);
+
+/* Of a ringbuf. False: it is none. */
+bool ringbuf_put(struct chardev *c, const uint8_t *buf, size_t len);
+bool ringbuf_take(struct chardev *c, size_t len, GString *out);
 
 #endif

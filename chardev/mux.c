@@ -210,7 +210,7 @@ static const struct chardev_backend front_backend = {
 struct chardev_mux *chardev_mux_new(struct chardev *host, void (*quit)(void *opaque), void *opaque)
 {
     struct chardev_mux *m;
-    struct chardev_port port = { mux_can_take, mux_take, mux_event, mux_writable, NULL };
+    struct chardev_port port = { .can_take = mux_can_take, .take = mux_take, .event = mux_event, .writable = mux_writable };
 
     if (!host) {
         return NULL;
@@ -227,12 +227,17 @@ struct chardev_mux *chardev_mux_new(struct chardev *host, void (*quit)(void *opa
 
 struct chardev *chardev_mux_add(struct chardev_mux *m, const char *label)
 {
-    char *name = g_strdup_printf("%s (%s)", chardev_name(m->host), label);
-    struct chardev *c = chardev_alloc(&front_backend, name);
-    struct mux_front *f = g_new0(struct mux_front, 1);
+    char *name;
+    struct chardev *c;
+    struct mux_front *f;
 
+    if (m->n == MUX_FRONTS) {
+        return NULL;
+    }
+    name = g_strdup_printf("%s (%s)", chardev_name(m->host), label);
+    c = chardev_alloc(&front_backend, name);
+    f = g_new0(struct mux_front, 1);
     g_free(name);
-    g_assert(m->n < MUX_FRONTS);
     c->data = f;
     f->mux = m;
     c->connected = m->host->connected;

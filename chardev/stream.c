@@ -50,7 +50,14 @@ static gboolean readable(gint fd, GIOCondition cond, gpointer opaque)
     }
     n = read(fd, buf, room);
     if (n > 0) {
-        chardev_take(c, buf, (size_t)n);
+        c->dropped = false;
+        room = c->filter ? c->filter->decode(c, buf, (size_t)n) : (size_t)n;
+        if (c->dropped) {
+            return G_SOURCE_REMOVE;
+        }
+        if (room) {
+            chardev_take(c, buf, room);
+        }
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         input_ended(c);
     }
@@ -64,6 +71,8 @@ void stream_kick(struct chardev *c)
     }
 }
 
+static bool flush(struct chardev *c);
+
 static gboolean room_again(gint fd, GIOCondition cond, gpointer opaque)
 {
     struct chardev *c = opaque;
@@ -71,11 +80,13 @@ static gboolean room_again(gint fd, GIOCondition cond, gpointer opaque)
     (void)fd;
     (void)cond;
     c->watch_out = 0;
-    chardev_writable(c);
+    if (flush(c)) {
+        chardev_writable(c);
+    }
     return G_SOURCE_REMOVE;
 }
 
-size_t stream_write(struct chardev *c, const uint8_t *buf, size_t len)
+static size_t put(struct chardev *c, const uint8_t *buf, size_t len)
 {
     ssize_t n;
 
@@ -94,8 +105,49 @@ size_t stream_write(struct chardev *c, const uint8_t *buf, size_t len)
     return (size_t)n;
 }
 
+/* What the filter made of earlier writes. True: it is all out. */
+static bool flush(struct chardev *c)
+{
+    size_t n;
+
+    if (!c->pending || !c->pending->len || c->out < 0) {
+        return true;
+    }
+    n = put(c, c->pending->data, c->pending->len);
+    g_byte_array_remove_range(c->pending, 0, (guint)n);
+    return !c->pending->len;
+}
+
+size_t stream_write(struct chardev *c, const uint8_t *buf, size_t len)
+{
+    if (!c->filter) {
+        return put(c, buf, len);
+    }
+    if (!flush(c)) {
+        return 0;
+    }
+    len = MIN(len, (size_t)4096);
+    c->filter->encode(c, buf, len);
+    flush(c);
+    return len;
+}
+
+void stream_send_raw(struct chardev *c, const void *bytes, size_t len)
+{
+    g_byte_array_append(c->pending, bytes, (guint)len);
+    flush(c);
+}
+
 void stream_drop(struct chardev *c)
 {
+    c->dropped = true;
+    if (c->pending) {
+        g_byte_array_unref(c->pending);
+        c->pending = NULL;
+    }
+    g_free(c->filter_data);
+    c->filter_data = NULL;
+    c->filter = NULL;
     unwatch(&c->watch_in);
     unwatch(&c->watch_out);
     if (c->in >= 0) {
@@ -286,5 +338,27 @@ struct chardev *pty_open(const struct options *o, GError **err)
     c->in = c->out = master;
     c->hung_up = pty_hung_up;
     c->data = GUINT_TO_POINTER(g_timeout_add(PTY_LOOK_MS, pty_look, c));
+    return c;
+}
+
+/* A serial line of the host, raw; its speed is left as it is. */
+struct chardev *tty_open(const struct options *o, GError **err)
+{
+    const char *path = options_string(o, "path", "");
+    int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    struct termios tio;
+    struct chardev *c;
+
+    if (fd < 0) {
+        error_set(err, EMU_ERROR_HOST, "Could not open '%s': %s", path, g_strerror(errno));
+        return NULL;
+    }
+    if (tcgetattr(fd, &tio) == 0) {
+        cfmakeraw(&tio);
+        tcsetattr(fd, TCSANOW, &tio);
+    }
+    c = chardev_alloc(&stream_backend, path);
+    c->in = c->out = fd;
+    c->connected = true;
     return c;
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "chardev/chardev.h"
 #include "core/object.h"
 #include "main/builtin.h"
 
@@ -121,6 +122,24 @@ static bool take_object(struct config *cfg, const char *v, GError **err)
     return true;
 }
 
+static bool take_chardev(struct config *cfg, const char *v, GError **err)
+{
+    (void)err;
+    if (is_help(v)) {
+        cfg->print = chardev_help;
+    } else {
+        g_ptr_array_add(cfg->chardevs, (char *)v);
+    }
+    return true;
+}
+
+static bool take_mon(struct config *cfg, const char *v, GError **err)
+{
+    (void)err;
+    g_ptr_array_add(cfg->monitors, (char *)v);
+    return true;
+}
+
 static bool take_serial(struct config *cfg, const char *v, GError **err)
 {
     (void)err;
@@ -198,9 +217,15 @@ static const struct option_row rows[] = {
     { "device", NULL, "NAME[,key=value...]", "add a device; 'help' lists them, 'NAME,help' what a device can be told", CALL(take_device) },
     { "object", NULL, "TYPE,id=NAME[,key=value...]", "make an object that devices name; 'help' lists types, 'TYPE,help' what one can be told",
       CALL(take_object) },
+    { "chardev", NULL, "KIND,id=NAME[,key=value...]", "a byte stream that devices and monitors name; 'help' lists kinds; every one takes "
+      "logfile=FILE, logappend=on and mux=on (several share it)", CALL(take_chardev) },
     { "serial", NULL, "DEV", "where a serial port goes, repeated for up to four: none, null, stdio, mon:stdio (shared with the monitor), "
-      "pty, file:PATH, pipe:PATH, unix:PATH[,server=on][,wait=off], tcp:[HOST]:PORT[,server=on][,wait=off]", CALL(take_serial) },
+      "pty, file:PATH, pipe:PATH, chardev:NAME, unix:PATH[,server=on][,wait=off], tcp:[HOST]:PORT[,server=on][,wait=off], telnet:, websocket:",
+      CALL(take_serial) },
+    { "parallel", NULL, "DEV", "where the parallel port goes, as -serial", KEEP(parallel) },
+    { "debugcon", NULL, "DEV", "where bytes written to port E9h go, as -serial", KEEP(debugcon) },
     { "monitor", NULL, "DEV", "where the monitor goes, as -serial", KEEP(monitor) },
+    { "mon", NULL, "[chardev=]NAME[,mode=readline]", "a monitor on a character device", CALL(take_mon) },
     { "nographic", NULL, NULL, "no display; the first serial port and the monitor share the terminal (Ctrl-a h for help there)",
       SET(nographic) },
     { "display", NULL, "none", "no display", CALL(take_display) },
@@ -208,7 +233,6 @@ static const struct option_row rows[] = {
     { "vga", NULL, "none", "no graphics card", CALL(take_none) },
     { "nic", NULL, "none", "no network card", CALL(take_none) },
     { "net", NULL, "none", "no network card", CALL(take_none) },
-    { "parallel", NULL, "none", "no parallel port", CALL(take_none) },
     { "nodefaults", NULL, NULL, "only the serial ports and monitors that are asked for", SET(nodefaults) },
     { "no-user-config", NULL, NULL, "read no configuration of the user's (there is none)", .how = OPTION_IGNORE },
     { "no-acpi", NULL, NULL, "no ACPI tables", SET(no_acpi) },
@@ -232,7 +256,7 @@ static const struct {
 } refused[] = {
     { "gdb", true }, { "s", false }, { "snapshot", false }, { "drive", true }, { "hda", true }, { "hdb", true }, { "hdc", true },
     { "hdd", true }, { "cdrom", true }, { "fda", true }, { "fdb", true }, { "blockdev", true }, { "netdev", true },
-    { "chardev", true }, { "mon", true }, { "qmp", true }, { "qmp-pretty", true }, { "global", true },
+    { "qmp", true }, { "qmp-pretty", true }, { "global", true },
     { "boot", true }, { "vnc", true }, { "spice", true }, { "sdl", false }, { "usb", false }, { "usbdevice", true },
     { "audio", true }, { "audiodev", true }, { "soundhw", true }, { "k", true }, { "full-screen", false }, { "loadvm", true },
     { "incoming", true }, { "only-migratable", false }, { "mem-path", true }, { "mem-prealloc", false }, { "numa", true },
@@ -240,7 +264,7 @@ static const struct {
     { "tpmdev", true }, { "sandbox", true }, { "overcommit", true }, { "msg", true }, { "icount", true }, { "watchdog", true },
     { "watchdog-action", true }, { "action", true }, { "readconfig", true }, { "writeconfig", true }, { "pflash", true },
     { "mtdblock", true }, { "sd", true }, { "iscsi", true }, { "singlestep", false }, { "trace", true }, { "plugin", true },
-    { "runas", true }, { "chroot", true }, { "run-with", true }, { "debugcon", true }, { "add-fd", true }, { "set", true },
+    { "runas", true }, { "chroot", true }, { "run-with", true }, { "add-fd", true }, { "set", true },
     { "semihosting", false }, { "semihosting-config", true }, { "prom-env", true }, { "xen-domid", true }, { "compat", true },
     { "win2k-hack", false }, { "no-fd-bootchk", false }, { "rotate", true }, { "g", true }, { "dfilter", true }, { "seed", true },
     { "cpu-throttle", true }, { "enable-fips", false }, { "L", true }, { "alt-grab", false }, { "ctrl-grab", false },
@@ -255,6 +279,8 @@ void config_init(struct config *cfg)
     cfg->serials = g_ptr_array_new();
     cfg->devices = g_ptr_array_new();
     cfg->objects = g_ptr_array_new();
+    cfg->chardevs = g_ptr_array_new();
+    cfg->monitors = g_ptr_array_new();
     cfg->escape = 1;
 }
 
@@ -265,6 +291,8 @@ void config_fini(struct config *cfg)
     g_ptr_array_free(cfg->serials, TRUE);
     g_ptr_array_free(cfg->devices, TRUE);
     g_ptr_array_free(cfg->objects, TRUE);
+    g_ptr_array_free(cfg->chardevs, TRUE);
+    g_ptr_array_free(cfg->monitors, TRUE);
 }
 
 static const struct option_row *row_find(const char *name)

@@ -16,8 +16,9 @@ struct config {
     struct options *machine;             /* all -machine, merged */
     GPtrArray *accels;                   /* const char *: each -accel */
     GPtrArray *serials, *devices;        /* const char *: each -serial, -device */
+    GPtrArray *chardevs, *monitors;      /* const char *: each -chardev, -mon */
     GPtrArray *objects;                  /* const char *: each -object */
-    const char *cpu, *smp, *memory, *rtc, *name, *uuid, *monitor, *display;
+    const char *cpu, *smp, *memory, *rtc, *name, *uuid, *monitor, *display, *parallel, *debugcon;
     const char *kernel, *initrd, *append, *firmware, *dtb;
     const char *pidfile, *log_items, *log_file;
     bool nographic, nodefaults, no_reboot, no_shutdown, stopped, quiet, daemonize, no_acpi;

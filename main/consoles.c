@@ -3,26 +3,24 @@
  */
 #include "main/consoles.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "chardev/chardev.h"
+#include "base/options.h"
+#include "chardev/registry.h"
+#include "core/device.h"
 #include "core/machine.h"
 #include "main/builtin.h"
 #include "main/config.h"
 #include "monitor/monitor.h"
 
-enum { SERIAL_MAX = 4, MONITOR_MAX = 6 };
+enum { SERIAL_MAX = 4 };
 
 struct consoles {
     struct machine *machine;
-    GPtrArray *owned;                     /* struct chardev * that are nobody else's */
-    GPtrArray *muxes;                     /* struct chardev_mux * */
-    struct chardev *stream[MONITOR_MAX];  /* of the monitors */
-    struct monitor *monitor[MONITOR_MAX];
-    unsigned n_monitors;
-    uint8_t escape;
+    struct chardevs *chardevs;            /* outlives the machine */
+    GPtrArray *streams;                   /* struct chardev * of the monitors */
+    GPtrArray *monitors;                  /* struct monitor * */
 };
 
 /* What the command line means: specs of the serial ports (NULL ends) and of the monitor. */
@@ -74,74 +72,136 @@ static void quit(void *opaque)
     machine_request_shutdown(opaque, SHUTDOWN_HOST_QUIT);
 }
 
-static void tell_pty(const struct chardev *c, const char *label)
+/* The id of what a -serial or the like names: "chardev:ID", or one that is made under `label`. NULL: "none", or *err. */
+static const char *stream_id(struct machine *m, const char *spec, const char *label, GError **err)
 {
-    if (g_str_has_prefix(chardev_name(c), "pty:")) {
-        fprintf(stderr, "char device redirected to %s (label %s)\n", chardev_name(c) + 4, label);
-    }
-}
-
-/* "mon:SPEC": the front shares the stream with a monitor. */
-static struct chardev *open_shared(struct consoles *c, const char *spec, const char *label, GError **err)
-{
-    struct chardev *host = chardev_open(strcmp(spec, "stdio") ? spec : "stdio,signal=off", err);
-    struct chardev_mux *mux = chardev_mux_new(host, quit, c->machine);
-    struct chardev *front;
-
-    if (!mux) {
+    if (!strcmp(spec, "none")) {
         return NULL;
     }
-    tell_pty(host, label);
-    g_ptr_array_add(c->muxes, mux);
-    chardev_mux_set_escape(mux, c->escape);
-    front = chardev_mux_add(mux, label);
-    c->stream[c->n_monitors++] = chardev_mux_add(mux, "monitor");
-    return front;
+    if (g_str_has_prefix(spec, "chardev:")) {
+        return spec + 8;
+    }
+    return chardevs_add_short(m->chardevs, label, spec, err) ? label : NULL;
 }
 
-static bool open_stream(struct consoles *c, const char *spec, const char *label, struct chardev **out, GError **err)
+static bool add_monitor(struct consoles *c, const char *id, GError **err)
 {
-    *out = NULL;
-    if (!strcmp(spec, "none")) {
-        return true;
+    struct chardev *stream = chardevs_claim(c->machine->chardevs, id, "monitor", err);
+
+    if (stream) {
+        g_ptr_array_add(c->streams, stream);
     }
-    if (g_str_has_prefix(spec, "mon:")) {
-        *out = open_shared(c, spec + 4, label, err);
-    } else {
-        *out = chardev_open(spec, err);
-        if (*out) {
-            g_ptr_array_add(c->owned, *out);
-            tell_pty(*out, label);
-        }
+    return stream != NULL;
+}
+
+static bool open_serial(struct consoles *c, const char *spec, unsigned n, GError **err)
+{
+    char label[16];
+    const char *id;
+    GError *why = NULL;
+
+    g_snprintf(label, sizeof(label), "serial%u", n);
+    id = stream_id(c->machine, spec, label, &why);
+    if (id) {
+        c->machine->spec.serial[n] = chardevs_claim(c->machine->chardevs, id, label, &why);
     }
-    return *out != NULL;
+    /* "mon:" means a monitor beside the port. */
+    if (id && !why && g_str_has_prefix(spec, "mon:")) {
+        add_monitor(c, id, &why);
+    }
+    if (why) {
+        g_propagate_error(err, why);
+        return error_prefix(err, "-serial %s", spec);
+    }
+    return true;
+}
+
+static bool open_monitor(struct consoles *c, const char *spec, GError **err)
+{
+    GError *why = NULL;
+    const char *id = stream_id(c->machine, g_str_has_prefix(spec, "mon:") ? spec + 4 : spec, "compat_monitor0", &why);
+
+    if (id) {
+        add_monitor(c, id, &why);
+    }
+    if (why) {
+        g_propagate_error(err, why);
+        return error_prefix(err, "-monitor %s", spec);
+    }
+    return true;
+}
+
+static bool open_mon(struct consoles *c, const char *text, GError **err)
+{
+    static const char *const modes[] = { "readline", "control", NULL };
+    static const struct option_desc desc[] = {
+        { "chardev", OPT_STRING, NULL, "the character device", NULL, 0, 0 }, { "mode", OPT_ENUM, "readline", "who talks", modes, 0, 0 },
+        { "id", OPT_STRING, NULL, "a name", NULL, 0, 0 }, { "pretty", OPT_BOOL, "off", "indent JSON", NULL, 0, 0 }, { 0 },
+    };
+    struct options *o = options_parse(text, "chardev", desc, err);
+    bool ok = o != NULL;
+
+    if (ok && !strcmp(options_string(o, "mode", "readline"), "control")) {
+        ok = error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: mode=control (QMP)");
+    } else if (ok && !options_has(o, "chardev")) {
+        ok = error_set(err, EMU_ERROR_INVALID, "chardev=NAME is missing");
+    }
+    ok = ok && add_monitor(c, options_string(o, "chardev", ""), err);
+    options_free(o);
+    return ok || error_prefix(err, "-mon %s", text);
+}
+
+/* -parallel, -debugcon: a character device and a device that uses it. */
+static bool open_port(struct machine *m, const char *option, const char *spec, const char *label, const char *device, GError **err)
+{
+    GError *why = NULL;
+    const char *id = spec ? stream_id(m, spec, label, &why) : NULL;
+    const struct device_class *class = device_class_find(device);
+
+    if (id && !class) {
+        error_set(&why, EMU_ERROR_NOT_SUPPORTED, "not supported: %s", device);
+    } else if (id) {
+        machine_lock(m);
+        device_make(m, class, label, &why, "chardev", id, NULL);
+        machine_unlock(m);
+    }
+    if (why) {
+        g_propagate_error(err, why);
+        return error_prefix(err, "-%s %s", option, spec);
+    }
+    return true;
+}
+
+bool consoles_devices(const struct config *cfg, struct machine *m, GError **err)
+{
+    return open_port(m, "parallel", cfg->parallel, "parallel0", "isa-parallel", err) &&
+           open_port(m, "debugcon", cfg->debugcon, "debugcon", "isa-debugcon", err);
 }
 
 struct consoles *consoles_open(const struct config *cfg, struct machine *m, GError **err)
 {
     struct consoles *c = g_new0(struct consoles, 1);
     struct plan p = plan_of(cfg);
-    struct chardev *stream;
-    char label[16];
     bool ok = true;
 
     c->machine = m;
-    c->escape = cfg->escape;
-    c->owned = g_ptr_array_new();
-    c->muxes = g_ptr_array_new();
+    c->streams = g_ptr_array_new();
+    c->monitors = g_ptr_array_new();
+    m->chardevs = c->chardevs = chardevs_new(quit, m, cfg->escape);
     if (cfg->serials->len > SERIAL_MAX) {
         ok = error_set(err, EMU_ERROR_INVALID, "-serial: a PC has at most %d serial ports", SERIAL_MAX);
     }
-    for (unsigned i = 0; ok && p.serial[i]; i++) {
-        g_snprintf(label, sizeof(label), "serial%u", i);
-        ok = open_stream(c, p.serial[i], label, &m->spec.serial[i], err) || error_prefix(err, "-serial %s", p.serial[i]);
+    for (unsigned i = 0; ok && i < cfg->chardevs->len; i++) {
+        const char *text = g_ptr_array_index(cfg->chardevs, i);
+
+        ok = chardevs_add(m->chardevs, text, err) || error_prefix(err, "-chardev %s", text);
     }
-    if (ok && p.monitor) {
-        ok = open_stream(c, g_str_has_prefix(p.monitor, "mon:") ? p.monitor + 4 : p.monitor, "monitor", &stream, err) ||
-             error_prefix(err, "-monitor %s", p.monitor);
-        if (ok && stream) {
-            c->stream[c->n_monitors++] = stream;
-        }
+    for (unsigned i = 0; ok && p.serial[i]; i++) {
+        ok = open_serial(c, p.serial[i], i, err);
+    }
+    ok = ok && (!p.monitor || open_monitor(c, p.monitor, err));
+    for (unsigned i = 0; ok && i < cfg->monitors->len; i++) {
+        ok = open_mon(c, g_ptr_array_index(cfg->monitors, i), err);
     }
     if (!ok) {
         consoles_close(c);
@@ -152,23 +212,18 @@ struct consoles *consoles_open(const struct config *cfg, struct machine *m, GErr
 
 void consoles_start(struct consoles *c)
 {
-    for (unsigned i = 0; i < c->n_monitors; i++) {
-        c->monitor[i] = monitor_new(c->machine, c->stream[i], builtin_commands);
+    for (unsigned i = 0; i < c->streams->len; i++) {
+        g_ptr_array_add(c->monitors, monitor_new(c->machine, g_ptr_array_index(c->streams, i), builtin_commands));
     }
 }
 
 void consoles_close(struct consoles *c)
 {
-    for (unsigned i = 0; i < c->n_monitors; i++) {
-        monitor_free(c->monitor[i]);
+    for (unsigned i = 0; i < c->monitors->len; i++) {
+        monitor_free(g_ptr_array_index(c->monitors, i));
     }
-    for (unsigned i = 0; i < c->muxes->len; i++) {
-        chardev_mux_free(g_ptr_array_index(c->muxes, i));
-    }
-    for (unsigned i = 0; i < c->owned->len; i++) {
-        chardev_close(g_ptr_array_index(c->owned, i));
-    }
-    g_ptr_array_free(c->muxes, TRUE);
-    g_ptr_array_free(c->owned, TRUE);
+    chardevs_free(c->chardevs);
+    g_ptr_array_free(c->streams, TRUE);
+    g_ptr_array_free(c->monitors, TRUE);
     g_free(c);
 }

@@ -13,6 +13,8 @@ struct consoles;
 
 /* Opens everything and fills m->spec.serial. NULL with *err. Before the machine is built. */
 struct consoles *consoles_open(const struct config *cfg, struct machine *m, GError **err);
+/* The machine is built: ports that -parallel and -debugcon ask for. Lock not held. */
+bool consoles_devices(const struct config *cfg, struct machine *m, GError **err);
 /* The machine is built: monitors may speak. Machine lock. */
 void consoles_start(struct consoles *c);
 /* Serial ports must be gone by now. */

@@ -379,6 +379,7 @@ int main(int argc, char **argv)
     m->no_shutdown = cfg.no_shutdown;
     if (!spec_fill(&cfg, &m->spec, &err) || !accel_open(m, &cfg, &why_not, &err) || (cfg.pidfile && !pidfile_write(cfg.pidfile, &err)) ||
         !objects_create(m, &cfg, &err) || !(consoles = consoles_open(&cfg, m, &err)) || !machine_build(m, &err) ||
+        !consoles_devices(&cfg, m, &err) ||
         !devices_create(m, &cfg, &err) || !machine_finish(m, &err)) {
         die(err);
     }

@@ -386,7 +386,7 @@ static void writable(void *opaque)
 struct monitor *monitor_new(struct machine *m, struct chardev *c, const struct command *const *tables)
 {
     struct monitor *mon = g_new0(struct monitor, 1);
-    struct chardev_port port = { can_take, take, event, writable, mon };
+    struct chardev_port port = { .can_take = can_take, .take = take, .event = event, .writable = writable, .opaque = mon };
 
     mon->machine = m;
     mon->chardev = c;

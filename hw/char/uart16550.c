@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "chardev/chardev.h"
+#include "chardev/registry.h"
 #include "core/machine.h"
 #include "hw/isa/isa.h"
 
@@ -282,16 +282,53 @@ static void writable(void *opaque)
 
 static const struct region_ops uart_ops = { .read = uart_read, .write = uart_write, .min_size = 1, .max_size = 1 };
 
+static void moved(void *opaque, struct chardev *now) { ((struct uart *)opaque)->chr = now; }
+
+/* index= not given: the first that no other one has. */
+static bool index_choose(struct uart *u, GError **err)
+{
+    struct machine *m = u->dev.machine;
+    bool taken[4] = { false };
+
+    for (unsigned i = 0; i < m->devices->len; i++) {
+        struct device *d = g_ptr_array_index(m->devices, i);
+        if (d->class == u->dev.class) {
+            taken[((struct uart *)d)->index] = true;
+        }
+    }
+    if (u->index < 4) {
+        return true;
+    }
+    for (u->index = 0; u->index < 4 && taken[u->index]; u->index++) {
+    }
+    return u->index < 4 || error_set(err, EMU_ERROR_INVALID, "Max. supported number of ISA serial ports is 4.");
+}
+
+static bool chardev_find(struct uart *u, GError **err)
+{
+    struct machine *m = u->dev.machine;
+
+    if (!u->chardev) {
+        u->chr = m->spec.serial[u->index];
+        return true;
+    }
+    u->chr = chardevs_claim(m->chardevs, u->chardev, u->dev.id ? u->dev.id : "serial", err);
+    return u->chr || error_prefix(err, "Property 'isa-serial.chardev' can't find value '%s'", u->chardev);
+}
+
 static bool uart_init(struct device *d, GError **err)
 {
     struct uart *u = (struct uart *)d;
     struct isa_bus *bus = isa_bus_find(d->machine, err);
-    if (!bus || !isa_irq(bus, u->irq_number ? u->irq_number : com_irq[u->index], &u->irq, err)) {
+    if (!index_choose(u, err) || !bus || !isa_irq(bus, u->irq_number ? u->irq_number : com_irq[u->index], &u->irq, err)) {
         return false;
     }
-    u->chr = d->machine->spec.serial[u->index];
+    if (!chardev_find(u, err)) {
+        return false;
+    }
     if (u->chr) {
-        chardev_attach(u->chr, &(struct chardev_port){ can_take, take, event, writable, u });
+        chardev_attach(u->chr, &(struct chardev_port){
+            .can_take = can_take, .take = take, .event = event, .writable = writable, .moved = moved, .opaque = u });
     }
     region_init_io(&u->ports, "serial", &uart_ops, u, 8);
     region_add(&d->machine->io_root, &u->ports, u->iobase ? u->iobase : com_port[u->index], 0);
@@ -301,9 +338,8 @@ static bool uart_init(struct device *d, GError **err)
 static void uart_fini(struct device *d)
 {
     struct uart *u = (struct uart *)d;
-    if (u->chr) {
-        chardev_attach(u->chr, NULL);
-    }
+    chardevs_release(d->machine->chardevs, u->chr);
+    region_del(&u->ports);
 }
 
 static void uart_settle(struct device *d)
@@ -332,7 +368,8 @@ static const struct field fifo_fields[] = {
 };
 
 static const struct field uart_fields[] = {
-    PROP(struct uart, index, .def = "0", .max = 3, .help = "0 to 3 for COM1 to COM4: ports, IRQ and which -serial"),
+    PROP(struct uart, index, .def = "4294967295", .help = "0 to 3 for COM1 to COM4: ports, IRQ and which -serial; 4294967295: the first free one"),
+    PROP(struct uart, chardev, .help = "id of the character device it is connected to"),
     PROP(struct uart, iobase, .def = "0", .max = 0xfff8, .help = "first port; 0: by index"),
     PROP(struct uart, irq_number, .option = "irq", .def = "0", .max = 15, .help = "ISA interrupt; 0: by index"),
     STATE(struct uart, ier),

@@ -20,6 +20,7 @@ struct uart_fifo {
 struct uart {
     struct device dev;
     uint32_t index;              /* property: 0..3, gives port, IRQ and which -serial */
+    char *chardev;               /* property */
     uint32_t iobase, irq_number; /* properties; 0: by index */
     uint8_t ier, fcr, lcr, mcr, lsr, msr, scr;
     uint16_t divisor;

@@ -49,7 +49,7 @@ static void writable(void *opaque)
 
 static void attach(struct chardev *c, struct front *f, size_t room)
 {
-    struct chardev_port port = { can_take, take, event, writable, f };
+    struct chardev_port port = { .can_take = can_take, .take = take, .event = event, .writable = writable, .opaque = f };
 
     *f = (struct front){ .got = g_string_new(NULL), .room = room };
     chardev_attach(c, &port);
@@ -104,9 +104,9 @@ Test(chardev, mistakes_are_named)
         { "stdoi", "unknown character device 'stdoi', did you mean 'stdio'?" },
         { "file", "character device 'file': 'file' needs a path: file:path" },
         { "file:/nowhere/x", "character device 'file:/nowhere/x': cannot write '/nowhere/x': No such file or directory" },
-        { "unix:/nowhere/s", "character device 'unix:/nowhere/s': cannot connect to '/nowhere/s': No such file or directory" },
+        { "unix:/nowhere/s", "character device 'unix:/nowhere/s': Failed to connect to '/nowhere/s': No such file or directory" },
         { "unix:/x,sever=on", "character device 'unix:/x,sever=on': unknown option 'sever', did you mean 'server'?" },
-        { "telnet::44", "not supported: character device 'telnet'" },
+        { "udp::44", "not supported: character device 'udp'" },
         { "tcp:localhost", "character device 'tcp:localhost': 'localhost' is not [HOST]:PORT" },
     };
 

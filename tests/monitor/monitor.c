@@ -54,7 +54,7 @@ static void take(void *opaque, const uint8_t *buf, size_t len) { (void)opaque; g
 
 static void setup(void)
 {
-    struct chardev_port port = { can_take, take, NULL, NULL, NULL };
+    struct chardev_port port = { .can_take = can_take, .take = take };
 
     seen = g_string_new(NULL);
     m = machine_new();
