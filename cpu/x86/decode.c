@@ -771,13 +771,13 @@ static int quick(struct x86_insn *i, const uint8_t *bytes)
     for (unsigned k = n; k < 4; k++)
         i->op[k] = (struct x86_opnd){ 0 };
     i->row = row;
+    memset(&i->len, 0, offsetof(struct x86_insn, opcode_at) - offsetof(struct x86_insn, len));
     i->mode = X86_CODE64;
     i->opsize = opsize;
     i->addrsize = 8;
     i->prefixes = rex ? X86_PFX_REX : 0;
     i->seg = X86_SEG_NONE;
     i->rex = (uint8_t)rex;
-    i->vex_l = 0;
     i->map = (uint8_t)map;
     i->opcode = (uint8_t)op;
     i->modrm = (uint8_t)modrm;
