@@ -93,6 +93,7 @@ struct board {
     const char *default_cpu;
     unsigned max_cpus;
     uint64_t default_ram;
+    uint8_t ide_units;              /* drives on one default IDE bus, by which -drive index= counts; 0: 2 */
     const struct option_desc *options;    /* -machine key=... beyond the common ones */
     bool (*build)(struct machine *m, GError **err);   /* machine lock held */
     /* Every device of the command line is there: the board makes its tables for firmware. NULL: nothing to do. Machine lock. */

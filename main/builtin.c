@@ -28,6 +28,7 @@
 #include "hw/pci/pci_bridge.h"
 #include "hw/timer/i8254.h"
 #include "hw/timer/mc146818.h"
+#include "main/drives.h"
 #include "monitor/monitor.h"
 
 const struct board *const builtin_boards[] = { &board_pc, NULL };
@@ -59,7 +60,7 @@ static const struct object_type *const objects[] = {
     NULL,
 };
 
-const struct command *const builtin_commands[] = { monitor_commands, NULL };
+const struct command *const builtin_commands[] = { monitor_commands, drive_commands, NULL };
 
 /* For -d in_asm and out_asm. */
 static void disassemble(FILE *out, unsigned mode, uint64_t pc, const uint8_t *bytes, size_t len)

@@ -12,6 +12,7 @@
 #include "chardev/chardev.h"
 #include "core/object.h"
 #include "main/builtin.h"
+#include "main/drives.h"
 
 /* What a row does with its value. */
 enum option_how {
@@ -186,6 +187,19 @@ static bool take_display(struct config *cfg, const char *v, GError **err)
     return true;
 }
 
+/* Options about disks: main/drives.c. */
+#define TAKE_DRIVE(name_) static bool take_##name_(struct config *cfg, const char *v, GError **err) { return drives_take(cfg, #name_, v, err); }
+TAKE_DRIVE(drive)
+TAKE_DRIVE(blockdev)
+TAKE_DRIVE(hda)
+TAKE_DRIVE(hdb)
+TAKE_DRIVE(hdc)
+TAKE_DRIVE(hdd)
+TAKE_DRIVE(cdrom)
+TAKE_DRIVE(fda)
+TAKE_DRIVE(fdb)
+TAKE_DRIVE(pflash)
+
 static bool take_none(struct config *cfg, const char *v, GError **err)
 {
     (void)cfg;
@@ -213,6 +227,20 @@ static const struct option_row rows[] = {
     { "append", NULL, "TEXT", "its command line", KEEP(append) },
     { "dtb", NULL, "FILE", "a device tree, on boards that take one", KEEP(dtb) },
     { "bios", NULL, "FILE", "firmware to start instead of a kernel", KEEP(firmware) },
+    HEADING("Disks"),
+    { "drive", NULL, "[file=]FILE[,if=ide|virtio|floppy|pflash|none][,format=raw][,media=disk|cdrom][,id=][,cache=][,snapshot=on]...",
+      "a drive and its image; with if=none a -device uses it by drive=ID", CALL(take_drive) },
+    { "blockdev", NULL, "[driver=]DRIVER,node-name=NAME[,key=value...]", "a node of the block layer (file, host_device, raw, null-co), also as JSON",
+      CALL(take_blockdev) },
+    { "hda", NULL, "FILE", "first hard disk of the first IDE channel; as an image that stands alone", CALL(take_hda) },
+    { "hdb", NULL, "FILE", "second disk there", CALL(take_hdb) },
+    { "hdc", NULL, "FILE", "first disk of the second channel", CALL(take_hdc) },
+    { "hdd", NULL, "FILE", "second disk there", CALL(take_hdd) },
+    { "cdrom", NULL, "FILE", "the medium of the CD drive", CALL(take_cdrom) },
+    { "fda", NULL, "FILE", "first floppy drive and its disk", CALL(take_fda) },
+    { "fdb", NULL, "FILE", "second floppy drive", CALL(take_fdb) },
+    { "pflash", NULL, "FILE", "flash memory of the board", CALL(take_pflash) },
+    { "snapshot", NULL, NULL, "disk writes go to temporary files and are lost at the end", SET(snapshot) },
     HEADING("Devices and the terminal"),
     { "device", NULL, "NAME[,key=value...]", "add a device; 'help' lists them, 'NAME,help' what a device can be told", CALL(take_device) },
     { "object", NULL, "TYPE,id=NAME[,key=value...]", "make an object that devices name; 'help' lists types, 'TYPE,help' what one can be told",
@@ -254,15 +282,13 @@ static const struct {
     const char *name;
     bool arg;
 } refused[] = {
-    { "gdb", true }, { "s", false }, { "snapshot", false }, { "drive", true }, { "hda", true }, { "hdb", true }, { "hdc", true },
-    { "hdd", true }, { "cdrom", true }, { "fda", true }, { "fdb", true }, { "blockdev", true }, { "netdev", true },
-    { "qmp", true }, { "qmp-pretty", true }, { "global", true },
+    { "gdb", true }, { "s", false }, { "netdev", true }, { "qmp", true }, { "qmp-pretty", true }, { "global", true },
     { "boot", true }, { "vnc", true }, { "spice", true }, { "sdl", false }, { "usb", false }, { "usbdevice", true },
     { "audio", true }, { "audiodev", true }, { "soundhw", true }, { "k", true }, { "full-screen", false }, { "loadvm", true },
     { "incoming", true }, { "only-migratable", false }, { "mem-path", true }, { "mem-prealloc", false }, { "numa", true },
     { "smbios", true }, { "acpitable", true }, { "fw_cfg", true }, { "option-rom", true }, { "virtfs", true }, { "fsdev", true },
     { "tpmdev", true }, { "sandbox", true }, { "overcommit", true }, { "msg", true }, { "icount", true }, { "watchdog", true },
-    { "watchdog-action", true }, { "action", true }, { "readconfig", true }, { "writeconfig", true }, { "pflash", true },
+    { "watchdog-action", true }, { "action", true }, { "readconfig", true }, { "writeconfig", true },
     { "mtdblock", true }, { "sd", true }, { "iscsi", true }, { "singlestep", false }, { "trace", true }, { "plugin", true },
     { "runas", true }, { "chroot", true }, { "run-with", true }, { "add-fd", true }, { "set", true },
     { "semihosting", false }, { "semihosting-config", true }, { "prom-env", true }, { "xen-domid", true }, { "compat", true },
@@ -277,6 +303,7 @@ void config_init(struct config *cfg)
     cfg->machine = options_parse("", NULL, NULL, NULL);
     cfg->accels = g_ptr_array_new();
     cfg->serials = g_ptr_array_new();
+    cfg->drives = g_ptr_array_new_with_free_func(g_free);
     cfg->devices = g_ptr_array_new();
     cfg->objects = g_ptr_array_new();
     cfg->chardevs = g_ptr_array_new();
@@ -289,6 +316,7 @@ void config_fini(struct config *cfg)
     options_free(cfg->machine);
     g_ptr_array_free(cfg->accels, TRUE);
     g_ptr_array_free(cfg->serials, TRUE);
+    g_ptr_array_free(cfg->drives, TRUE);
     g_ptr_array_free(cfg->devices, TRUE);
     g_ptr_array_free(cfg->objects, TRUE);
     g_ptr_array_free(cfg->chardevs, TRUE);
@@ -358,8 +386,12 @@ bool config_parse(struct config *cfg, int argc, char **argv, GError **err)
         const char *arg = argv[i], *name = arg, *value = NULL;
         const struct option_row *row;
 
-        if (*arg != '-' || !arg[1]) {
-            return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: a disk image ('%s'); -kernel FILE names a kernel", arg);
+        if (*arg != '-') {
+            drives_take(cfg, "", arg, err);
+            continue;
+        }
+        if (!arg[1]) {
+            return error_set(err, EMU_ERROR_INVALID, "'-' is no option");
         }
         name += arg[1] == '-' ? 2 : 1;
         row = row_find(name);

@@ -18,10 +18,11 @@ struct config {
     GPtrArray *serials, *devices;        /* const char *: each -serial, -device */
     GPtrArray *chardevs, *monitors;      /* const char *: each -chardev, -mon */
     GPtrArray *objects;                  /* const char *: each -object */
+    GPtrArray *drives;                   /* main/drives.c: each option about a disk */
     const char *cpu, *smp, *memory, *rtc, *name, *uuid, *monitor, *display, *parallel, *debugcon;
     const char *kernel, *initrd, *append, *firmware, *dtb;
     const char *pidfile, *log_items, *log_file;
-    bool nographic, nodefaults, no_reboot, no_shutdown, stopped, quiet, daemonize, no_acpi;
+    bool snapshot, nographic, nodefaults, no_reboot, no_shutdown, stopped, quiet, daemonize, no_acpi;
     uint8_t escape;                      /* -echr */
     void (*print)(FILE *out);            /* print this and end with status 0 */
     const char *print_device;            /* -device X,help */

@@ -23,6 +23,7 @@
 #include "main/builtin.h"
 #include "main/config.h"
 #include "main/consoles.h"
+#include "main/drives.h"
 
 #define PROGRAM "emu-system-x86_64"
 
@@ -356,6 +357,7 @@ int main(int argc, char **argv)
 {
     struct config cfg;
     struct consoles *consoles;
+    struct drives *drives;
     struct machine *m;
     GError *err = NULL;
     char *why_not = NULL;
@@ -378,8 +380,8 @@ int main(int argc, char **argv)
     m->no_reboot = cfg.no_reboot;
     m->no_shutdown = cfg.no_shutdown;
     if (!spec_fill(&cfg, &m->spec, &err) || !accel_open(m, &cfg, &why_not, &err) || (cfg.pidfile && !pidfile_write(cfg.pidfile, &err)) ||
-        !objects_create(m, &cfg, &err) || !(consoles = consoles_open(&cfg, m, &err)) || !machine_build(m, &err) ||
-        !consoles_devices(&cfg, m, &err) ||
+        !objects_create(m, &cfg, &err) || !(consoles = consoles_open(&cfg, m, &err)) || !drives_open(m, &cfg, &err) ||
+        !machine_build(m, &err) || !consoles_devices(&cfg, m, &err) || !drives_devices(m, &cfg, &err) ||
         !devices_create(m, &cfg, &err) || !machine_finish(m, &err)) {
         die(err);
     }
@@ -401,7 +403,9 @@ int main(int argc, char **argv)
     machine_unlock(m);
     status = machine_run(m);
     print_stats(m);
+    drives = m->drives;
     machine_free(m);
+    drives_close(drives);
     consoles_close(consoles);
     g_free(why_not);
     config_fini(&cfg);

@@ -142,6 +142,32 @@ static void run(struct machine *m, const struct command *c, const char *path, co
     }
 }
 
+/*
+ * The command of a line. Several tables may have parts of one with subjects ("info"): the part that knows the subject counts; without a
+ * subject all but the first are run (listed) here.
+ */
+static const struct command *find_command(const struct command *const *tables, const char *word, const char *args, GString *out,
+                                          struct machine *m)
+{
+    const struct command *first = NULL;
+    char *subject = g_strndup(args, strcspn(args, " \t"));
+
+    for (unsigned i = 0; tables[i]; i++) {
+        const struct command *c = table_find(tables[i], word);
+
+        if (c && c->sub && *subject && table_find(c->sub, subject)) {
+            first = c;
+            break;
+        }
+        if (c && first && first->sub && !*subject) {
+            run(m, c, c->name, args, out);
+        }
+        first = first ? first : c;
+    }
+    g_free(subject);
+    return first;
+}
+
 void monitor_execute(struct machine *m, const struct command *const *tables, const char *line, GString *out)
 {
     char *text = g_strstrip(g_strdup(line)), *word;
@@ -160,9 +186,7 @@ void monitor_execute(struct machine *m, const struct command *const *tables, con
         help(tables, args, out);
         goto done;
     }
-    for (unsigned i = 0; tables[i] && !c; i++) {
-        c = table_find(tables[i], word);
-    }
+    c = find_command(tables, word, args, out, m);
     if (c) {
         run(m, c, c->name, args, out);
     } else {
