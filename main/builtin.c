@@ -17,12 +17,14 @@
 #include "hw/acpi/piix4_pm.h"
 #include "hw/boards/boards.h"
 #include "hw/char/uart16550.h"
+#include "hw/char/virtio_serial.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
 #include "hw/intc/lapic.h"
 #include "hw/isa/isa.h"
 #include "hw/misc/fw_cfg.h"
 #include "hw/misc/misc.h"
+#include "hw/misc/virtio_balloon.h"
 #include "hw/misc/virtio_rng.h"
 #include "hw/pci/i440fx.h"
 #include "hw/pci/pci_bridge.h"
@@ -51,7 +53,8 @@ static const struct device_class *const classes[] = {
     &xio3130_downstream_class,
     &piix4_pm_class,
     &uart16550_class, &debugexit_class,
-    VIRTIO_CLASSES(virtio_rng_pci_classes),
+    VIRTIO_CLASSES(virtio_rng_pci_classes), VIRTIO_CLASSES(virtio_balloon_pci_classes), VIRTIO_CLASSES(virtio_serial_pci_classes),
+    &virtserialport_class, &virtconsole_class,
     NULL,
 };
 
