@@ -75,10 +75,9 @@ struct machine {
     GPtrArray *reset_hooks;         /* struct reset_hook *: loaders and boards */
     struct irq_line power_button;   /* system_powerdown presses it */
     void *board_data;
-    struct drives *drives;          /* these five: NULL where the room is left out */
+    struct drives *drives;          /* these four: NULL where the room is left out */
     struct nets *nets;
     struct ui *ui;
-    struct balloon *balloon;    /* core/balloon.h */
     struct chardevs *chardevs;
 
     enum run_state state;

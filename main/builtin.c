@@ -17,20 +17,20 @@
 #include "hw/acpi/piix4_pm.h"
 #include "hw/boards/boards.h"
 #include "hw/char/uart16550.h"
-#include "hw/char/virtio_serial.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
 #include "hw/intc/lapic.h"
 #include "hw/isa/isa.h"
 #include "hw/misc/fw_cfg.h"
 #include "hw/misc/misc.h"
-#include "hw/misc/virtio_balloon.h"
 #include "hw/misc/virtio_rng.h"
+#include "hw/net/e1000.h"
 #include "hw/pci/i440fx.h"
 #include "hw/pci/pci_bridge.h"
 #include "hw/timer/i8254.h"
 #include "hw/timer/mc146818.h"
 #include "main/drives.h"
+#include "main/networks.h"
 #include "monitor/monitor.h"
 
 const struct board *const builtin_boards[] = { &board_pc, NULL };
@@ -53,17 +53,18 @@ static const struct device_class *const classes[] = {
     &xio3130_downstream_class,
     &piix4_pm_class,
     &uart16550_class, &debugexit_class,
-    VIRTIO_CLASSES(virtio_rng_pci_classes), VIRTIO_CLASSES(virtio_balloon_pci_classes), VIRTIO_CLASSES(virtio_serial_pci_classes),
-    &virtserialport_class, &virtconsole_class,
+    &e1000_class,
+    VIRTIO_CLASSES(virtio_rng_pci_classes),
     NULL,
 };
 
 static const struct object_type *const objects[] = {
     &rng_random_type, &rng_builtin_type, &memory_backend_ram_type, &memory_backend_memfd_type, &memory_backend_file_type, &iothread_type, &secret_type,
+    &filter_dump_type,
     NULL,
 };
 
-const struct command *const builtin_commands[] = { monitor_commands, drive_commands, NULL };
+const struct command *const builtin_commands[] = { monitor_commands, drive_commands, network_commands, NULL };
 
 /* For -d in_asm and out_asm. */
 static void disassemble(FILE *out, unsigned mode, uint64_t pc, const uint8_t *bytes, size_t len)

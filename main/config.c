@@ -13,6 +13,7 @@
 #include "core/object.h"
 #include "main/builtin.h"
 #include "main/drives.h"
+#include "main/networks.h"
 
 /* What a row does with its value. */
 enum option_how {
@@ -200,6 +201,41 @@ TAKE_DRIVE(fda)
 TAKE_DRIVE(fdb)
 TAKE_DRIVE(pflash)
 
+static bool take_netdev(struct config *cfg, const char *v, GError **err)
+{
+    (void)err;
+    if (is_help(v)) {
+        cfg->print = networks_help;
+    } else {
+        g_ptr_array_add(cfg->netdevs, (char *)v);
+    }
+    return true;
+}
+
+static bool take_nic(struct config *cfg, const char *v, GError **err)
+{
+    (void)err;
+    if (strstr(v, "model=help") || strstr(v, "model=?")) {
+        cfg->print = networks_models_help;
+    } else if (is_help(v)) {
+        cfg->print = networks_help;
+    } else {
+        g_ptr_array_add(cfg->nics, (char *)v);
+    }
+    return true;
+}
+
+static bool take_net(struct config *cfg, const char *v, GError **err)
+{
+    (void)err;
+    if (strstr(v, "model=help") || strstr(v, "model=?")) {
+        cfg->print = networks_models_help;
+    } else {
+        g_ptr_array_add(cfg->nets, (char *)v);
+    }
+    return true;
+}
+
 static bool take_none(struct config *cfg, const char *v, GError **err)
 {
     (void)cfg;
@@ -259,8 +295,12 @@ static const struct option_row rows[] = {
     { "display", NULL, "none", "no display", CALL(take_display) },
     { "echr", NULL, "N", "code of the key that Ctrl-a is for the shared terminal (default 1)", CALL(take_echr) },
     { "vga", NULL, "none", "no graphics card", CALL(take_none) },
-    { "nic", NULL, "none", "no network card", CALL(take_none) },
-    { "net", NULL, "none", "no network card", CALL(take_none) },
+    { "netdev", NULL, "TYPE,id=NAME[,key=value...]", "a network for a -device to name (netdev=NAME): user, tap, socket, stream, dgram, hubport; 'help' lists "
+      "their keys", CALL(take_netdev) },
+    { "nic", NULL, "TYPE[,model=CARD][,mac=MAC][,key=value...]", "a network card and its network at once; none: no card; 'model=help' lists cards",
+      CALL(take_nic) },
+    { "net", NULL, "nic|TYPE[,key=value...]", "the older form: cards (nic[,model=][,macaddr=]) and networks, joined to each other; none: no card",
+      CALL(take_net) },
     { "nodefaults", NULL, NULL, "only the serial ports and monitors that are asked for", SET(nodefaults) },
     { "no-user-config", NULL, NULL, "read no configuration of the user's (there is none)", .how = OPTION_IGNORE },
     { "no-acpi", NULL, NULL, "no ACPI tables", SET(no_acpi) },
@@ -282,7 +322,7 @@ static const struct {
     const char *name;
     bool arg;
 } refused[] = {
-    { "gdb", true }, { "s", false }, { "netdev", true }, { "qmp", true }, { "qmp-pretty", true }, { "global", true },
+    { "gdb", true }, { "s", false }, { "qmp", true }, { "qmp-pretty", true }, { "global", true },
     { "boot", true }, { "vnc", true }, { "spice", true }, { "sdl", false }, { "usb", false }, { "usbdevice", true },
     { "audio", true }, { "audiodev", true }, { "soundhw", true }, { "k", true }, { "full-screen", false }, { "loadvm", true },
     { "incoming", true }, { "only-migratable", false }, { "mem-path", true }, { "mem-prealloc", false }, { "numa", true },
@@ -305,6 +345,9 @@ void config_init(struct config *cfg)
     cfg->serials = g_ptr_array_new();
     cfg->drives = g_ptr_array_new_with_free_func(g_free);
     cfg->devices = g_ptr_array_new();
+    cfg->netdevs = g_ptr_array_new();
+    cfg->nics = g_ptr_array_new();
+    cfg->nets = g_ptr_array_new();
     cfg->objects = g_ptr_array_new();
     cfg->chardevs = g_ptr_array_new();
     cfg->monitors = g_ptr_array_new();
@@ -318,6 +361,9 @@ void config_fini(struct config *cfg)
     g_ptr_array_free(cfg->serials, TRUE);
     g_ptr_array_free(cfg->drives, TRUE);
     g_ptr_array_free(cfg->devices, TRUE);
+    g_ptr_array_free(cfg->netdevs, TRUE);
+    g_ptr_array_free(cfg->nics, TRUE);
+    g_ptr_array_free(cfg->nets, TRUE);
     g_ptr_array_free(cfg->objects, TRUE);
     g_ptr_array_free(cfg->chardevs, TRUE);
     g_ptr_array_free(cfg->monitors, TRUE);

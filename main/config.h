@@ -15,6 +15,7 @@ struct options;
 struct config {
     struct options *machine;             /* all -machine, merged */
     GPtrArray *accels;                   /* const char *: each -accel */
+    GPtrArray *netdevs, *nics, *nets;    /* const char *: each -netdev, -nic, -net (main/networks.c) */
     GPtrArray *serials, *devices;        /* const char *: each -serial, -device */
     GPtrArray *chardevs, *monitors;      /* const char *: each -chardev, -mon */
     GPtrArray *objects;                  /* const char *: each -object */

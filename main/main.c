@@ -24,6 +24,7 @@
 #include "main/config.h"
 #include "main/consoles.h"
 #include "main/drives.h"
+#include "main/networks.h"
 
 #define PROGRAM "emu-system-x86_64"
 
@@ -160,11 +161,12 @@ static bool device_create(struct machine *m, const char *text, GError **err)
     return ok || error_prefix(err, "-device %s", text);
 }
 
-static bool devices_create(struct machine *m, const struct config *cfg, GError **err)
+static bool devices_create(struct machine *m, const struct config *cfg, struct networks *networks, GError **err)
 {
-    bool ok = true;
+    bool ok;
 
     machine_lock(m);
+    ok = networks_add_cards(networks, err);
     for (unsigned i = 0; ok && i < cfg->devices->len; i++) {
         ok = device_create(m, g_ptr_array_index(cfg->devices, i), err);
     }
@@ -358,6 +360,7 @@ int main(int argc, char **argv)
     struct config cfg;
     struct consoles *consoles;
     struct drives *drives;
+    struct networks *networks;
     struct machine *m;
     GError *err = NULL;
     char *why_not = NULL;
@@ -380,9 +383,9 @@ int main(int argc, char **argv)
     m->no_reboot = cfg.no_reboot;
     m->no_shutdown = cfg.no_shutdown;
     if (!spec_fill(&cfg, &m->spec, &err) || !accel_open(m, &cfg, &why_not, &err) || (cfg.pidfile && !pidfile_write(cfg.pidfile, &err)) ||
-        !objects_create(m, &cfg, &err) || !(consoles = consoles_open(&cfg, m, &err)) || !drives_open(m, &cfg, &err) ||
-        !machine_build(m, &err) || !consoles_devices(&cfg, m, &err) || !drives_devices(m, &cfg, &err) ||
-        !devices_create(m, &cfg, &err) || !machine_finish(m, &err)) {
+        !(consoles = consoles_open(&cfg, m, &err)) || !(networks = networks_open(&cfg, m, &err)) || !objects_create(m, &cfg, &err) ||
+        !drives_open(m, &cfg, &err) || !machine_build(m, &err) || !consoles_devices(&cfg, m, &err) || !drives_devices(m, &cfg, &err) ||
+        !devices_create(m, &cfg, networks, &err) || !machine_finish(m, &err)) {
         die(err);
     }
     advise_host(m, &cfg);
@@ -406,6 +409,7 @@ int main(int argc, char **argv)
     drives = m->drives;
     machine_free(m);
     drives_close(drives);
+    networks_close(networks);
     consoles_close(consoles);
     g_free(why_not);
     config_fini(&cfg);
