@@ -21,8 +21,10 @@ struct accel_ops {
     const char *name;                          /* "tcg", "kvm" */
     const char *desc;
     const struct option_desc *options;         /* of -accel name,... */
-    bool (*open)(struct machine *m, const struct options *o, GError **err);     /* sets m->accel_data */
+    bool (*open)(struct machine *m, const struct options *o, GError **err);     /* sets m->accel_data or hw_data */
     void (*close)(struct machine *m);
+    /* It takes over (true) from another engine, or gives up to one: parked vCPUs, their state pulled before and pushed behind it; may be NULL. */
+    bool (*take_over)(struct machine *m, bool on, GError **err);
     /* Whether it is worth choosing when the user has not asked for it by name; after open. NULL: it is. */
     bool (*usable)(struct machine *m, GError **err);
     bool (*cpu_init)(struct cpu *c, GError **err);
@@ -78,6 +80,19 @@ struct accel_ops {
     /* pc of the instruction whose helper is running; restores flags into env too. Does not unwind. */
     void (*sync)(struct cpu *c);
 };
+
+/*
+ * Engines of a machine: each is opened once (o NULL: with its defaults) and closed by machine_free(); each vCPU gets its part of an engine once.
+ * Machine lock.
+ */
+bool engine_open(struct machine *m, const struct accel_ops *a, const struct options *o, GError **err);
+void engine_close(struct machine *m, const struct accel_ops *a);
+bool engine_cpu_init(struct cpu *c, const struct accel_ops *a, GError **err);
+void engine_cpu_fini(struct cpu *c);
+void engines_close(struct machine *m);
+/* Lets the vCPUs of a machine go on under another engine: everything architectural is carried over. Main loop, machine lock; returns with the
+ * machine running if it was. False: nothing has changed. */
+bool engine_switch(struct machine *m, const struct accel_ops *to, GError **err);
 
 #define MMU_NO_FAULT 0xffffffffu
 

@@ -142,7 +142,7 @@ struct cpu *cpu_new(struct machine *m, const struct cpu_ops *ops, unsigned index
     if (ops->init && !ops->init(c, err)) {
         goto fail;
     }
-    if (m->accel && m->accel->cpu_init && !m->accel->cpu_init(c, err)) {
+    if (m->accel && !engine_cpu_init(c, m->accel, err)) {
         if (ops->fini) {
             ops->fini(c);
         }
@@ -187,9 +187,7 @@ void cpu_free(struct cpu *c)
         g_thread_join(c->thread);
         machine_lock(m);
     }
-    if (m->accel && m->accel->cpu_fini) {
-        m->accel->cpu_fini(c);
-    }
+    engine_cpu_fini(c);
     if (c->ops->fini) {
         c->ops->fini(c);
     }

@@ -120,6 +120,7 @@ struct cpu {
 
     GThread *thread;
     const struct accel_ops *engine;     /* whose services this vCPU's helpers use now: the machine's engine, or the translator that helps it out */
+    const struct accel_ops *ready[2];   /* engines that have their part of it */
     struct accel_cpu *accel;            /* the translator's own part; owned by it */
     struct hw_cpu *hw;                  /* a hardware engine's own part; owned by it */
     _Atomic uint32_t request;           /* enum cpu_request; set by any thread, followed by cpu_kick() */

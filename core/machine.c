@@ -122,9 +122,7 @@ void machine_free(struct machine *m)
     while (m->n_cpus) {
         cpu_free(m->cpus[--m->n_cpus]);
     }
-    if (m->accel && m->accel->close) {
-        m->accel->close(m);
-    }
+    engines_close(m);
     regions_fini(m);
     ram_free_all(m);
     machine_unlock(m);

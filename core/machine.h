@@ -50,6 +50,7 @@ enum shutdown_cause { SHUTDOWN_NONE, SHUTDOWN_GUEST, SHUTDOWN_GUEST_RESET, SHUTD
 struct machine {
     struct machine_spec spec;
     const struct accel_ops *accel;
+    const struct accel_ops *engines[2];   /* those that are open */
     void *accel_data;               /* the translator's */
     void *hw_data;                  /* a hardware engine's */
 

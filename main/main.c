@@ -64,7 +64,7 @@ static bool accel_try(struct machine *m, const char *text, GError **err)
             exit(0);
         }
         machine_lock(m);
-        ok = !a->open || a->open(m, o, err);
+        ok = engine_open(m, a, o, err);
         machine_unlock(m);
         m->accel = ok ? a : NULL;
         options_free(o);
@@ -82,7 +82,7 @@ static bool accel_usable(struct machine *m, GError **err)
     machine_lock(m);
     ok = !a->usable || a->usable(m, err);
     if (!ok) {
-        a->close(m);
+        engine_close(m, a);
         m->accel = NULL;
     }
     machine_unlock(m);

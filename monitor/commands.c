@@ -68,6 +68,27 @@ static bool do_log(struct machine *m, const char *args, GString *out, GError **e
     return ok;
 }
 
+/* accel NAME: the vCPUs go on under another engine. */
+static bool do_accel(struct machine *m, const char *args, GString *out, GError **err)
+{
+    const struct accel_ops *a = accel_find(args);
+    const char *names[8];
+    unsigned n = 0;
+
+    if (!*args) {
+        g_string_append_printf(out, "%s\n", m->accel->name);
+        return true;
+    }
+    if (!a) {
+        for (const struct accel_ops *const *l = accels(); *l && n < 7; l++) {
+            names[n++] = (*l)->name;
+        }
+        names[n] = NULL;
+        return error_unknown(err, "accelerator", args, names, NULL);
+    }
+    return engine_switch(m, a, err);
+}
+
 /* --- info --- */
 
 static bool info_status(struct machine *m, const char *args, GString *out, GError **err)
@@ -180,6 +201,7 @@ static const struct command info_commands[] = {
 };
 
 const struct command monitor_commands[] = {
+    { "accel", NULL, "[tcg|kvm]", "which engine runs the vCPUs; with a name they go on under that one", do_accel, NULL },
     { "cont", "c", "", "start the machine, or let it go on", do_cont, NULL },
     { "info", NULL, "[subject]", "show a part of the machine's state", NULL, info_commands },
     { "log", NULL, "item[,...]", "what is logged from now on, as -d; 'none' ends it", do_log, NULL },

@@ -7,7 +7,6 @@
 #include "accel/kvm/kvm_priv.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/options.h"
 
 #define BURST_MAX   256
 #define BURST_NEAR  64       /* exits between two failures that count as a cluster */
@@ -17,25 +16,19 @@ static bool helper_get(struct hw_cpu *h, GError **err)
 {
     struct kvm_accel *k = h->k;
     struct machine *m = k->machine;
-    bool ok = true;
+    const struct accel_ops *tcg = accel_find("tcg");
+    bool ok;
 
     if (h->helper_ready) {
         return true;
     }
     machine_lock(m);
-    if (!k->helper) {
-        const struct accel_ops *tcg = accel_find("tcg");
-        struct options *o = options_parse("", NULL, NULL, NULL);
-
-        if (!tcg || !tcg->run_some) {
-            ok = error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: no translator is built in");
-        } else {
-            ok = tcg->open(m, o, err);
-        }
-        options_free(o);
-        k->helper = ok ? tcg : NULL;
+    if (!tcg || !tcg->run_some) {
+        ok = error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: no translator is built in");
+    } else {
+        ok = engine_open(m, tcg, NULL, err) && engine_cpu_init(h->c, tcg, err);
     }
-    ok = ok && k->helper->cpu_init(h->c, err);
+    k->helper = ok ? tcg : NULL;
     h->helper_ready = ok;
     machine_unlock(m);
     return ok;

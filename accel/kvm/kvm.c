@@ -143,9 +143,6 @@ static void kvm_close(struct machine *m)
     if (!k) {
         return;
     }
-    if (k->helper) {
-        k->helper->close(m);
-    }
     if (k->listener.changed) {
         address_space_unlisten(&m->memory, &k->listener);
     }
@@ -230,9 +227,6 @@ static void kvm_cpu_fini(struct cpu *c)
 
     if (!h) {
         return;
-    }
-    if (h->helper_ready) {
-        h->k->helper->cpu_fini(c);
     }
     munmap(h->run, h->k->run_size);
     close(h->fd);

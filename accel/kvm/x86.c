@@ -229,6 +229,8 @@ static void events_pull(struct hw_cpu *h)
     if (e.exception.injected || e.exception.pending) {
         s->exc = (struct x86_exception){ .pending = true, .vector = e.exception.nr, .has_code = e.exception.has_error_code,
                                          .code = e.exception.error_code, .cr2 = s->cr2 };
+    } else if (e.interrupt.injected || e.nmi.injected) {
+        s->exc = (struct x86_exception){ .pending = true, .external = true, .vector = e.nmi.injected ? 2 : e.interrupt.nr };
     }
 }
 
@@ -338,7 +340,11 @@ static bool events_push(struct hw_cpu *h, GError **err)
         .flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW,
     };
 
-    if (s->exc.pending) {
+    if (s->exc.pending && s->exc.external) {
+        e.interrupt.injected = s->exc.vector != 2;
+        e.interrupt.nr = s->exc.vector;
+        e.nmi.injected = s->exc.vector == 2;
+    } else if (s->exc.pending) {
         e.exception.injected = 1;
         e.exception.nr = s->exc.vector;
         e.exception.has_error_code = s->exc.has_code;

@@ -446,12 +446,29 @@ static enum cpu_exit tcg_run_some(struct cpu *c, unsigned n, unsigned *done)
     return CPU_EXIT_AGAIN;
 }
 
+/* Another engine has run, and written to memory unseen: no translation is worth anything. */
+static bool tcg_take_over(struct machine *m, bool on, GError **err)
+{
+    struct tcg_accel *ta = m->accel_data;
+
+    (void)err;
+    if (on) {
+        g_mutex_lock(&ta->lock);
+        for (unsigned gen = 0; gen < CODEBUF_GENERATIONS; gen++) {
+            code_gen_reclaim(ta, gen);
+        }
+        g_mutex_unlock(&ta->lock);
+    }
+    return true;
+}
+
 const struct accel_ops accel_tcg = {
     .name = "tcg",
     .desc = "binary translator",
     .options = tcg_options,
     .open = tcg_open,
     .close = tcg_close,
+    .take_over = tcg_take_over,
     .cpu_init = tcg_cpu_init,
     .cpu_fini = tcg_cpu_fini,
     .run = tcg_run,

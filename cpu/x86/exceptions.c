@@ -384,8 +384,8 @@ void x86_deliver_pending(struct x86_state *s)
     const struct x86_exception *x = &s->exc;
     struct event e = { .vector = x->vector, .has_code = x->has_code, .code = x->code, .cr2 = x->cr2, .pc = s->env.pc };
 
-    e.source = x->soft ? FROM_SOFT : FROM_FAULT;
-    e.rf = !x->soft && !x->icebp;
+    e.source = x->soft ? FROM_SOFT : x->external ? FROM_HARDWARE : FROM_FAULT;
+    e.rf = !x->soft && !x->icebp && !x->external;
     if (x->soft || x->icebp) {
         uint64_t next = s->env.pc + x->soft_len;
         e.pc = x86_code64(s) ? next : (uint32_t)next;

@@ -29,6 +29,7 @@ struct x86_table { uint64_t base; uint32_t limit; };
 struct x86_exception {
     bool pending, has_code, soft;   /* soft: int n, int3, into, icebp: return address is the next instruction */
     bool icebp;
+    bool external;                  /* an interrupt that another engine had accepted and not yet delivered */
     uint8_t vector;
     uint32_t code;
     uint64_t cr2;
