@@ -391,6 +391,7 @@ static const struct field lapic_fields[] = {
     STATE(struct lapic, divide),
     STATE(struct lapic, initial_count),
     STATE(struct lapic, count_start),
+    STATE(struct lapic, expired),
     STATE(struct lapic, deadline),
     STATE(struct lapic, timer),
     STATE(struct lapic, lint_level, .keep = true),   /* belongs to those who drive the pins */

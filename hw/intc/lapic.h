@@ -33,6 +33,7 @@ struct lapic {
     uint32_t lvt[LVT_COUNT];
     uint32_t divide, initial_count;
     uint64_t count_start;         /* virtual ns at which initial_count was loaded */
+    bool expired;                 /* one-shot: the count has come to 0 and the event has been made */
     uint64_t deadline;            /* TSC deadline; 0: not armed */
     struct timer timer;
     uint8_t lint_level;           /* bit n: LINTn is high */

@@ -106,6 +106,7 @@ static bool reg_write(struct lapic *l, unsigned reg, uint32_t value)
         taken = lapic_lock(l);
         if (lapic_timer_mode(l) != TIMER_DEADLINE) {
             l->initial_count = value;
+            l->expired = false;
             l->count_start = clock_now(l->dev.machine, CLOCK_VIRTUAL_NS);
             lapic_timer_settle(l);
         }

@@ -49,10 +49,10 @@ void lapic_timer_settle(struct lapic *l)
         return;
     }
     uint64_t length = lapic_timer_ns(l, l->initial_count), past = now - l->count_start;
-    if (!l->initial_count || (lapic_timer_mode(l) == TIMER_ONE_SHOT && past > length)) {
+    if (!l->initial_count || (lapic_timer_mode(l) == TIMER_ONE_SHOT && l->expired)) {
         timer_cancel(&l->timer);
     } else if (lapic_timer_mode(l) == TIMER_ONE_SHOT) {
-        timer_set(&l->timer, l->count_start + length);
+        timer_set(&l->timer, l->count_start + length);      /* also when it is past: the event has not been made yet */
     } else {
         if (length < MIN_PERIOD_NS) {
             length = MIN_PERIOD_NS;
@@ -68,7 +68,13 @@ void lapic_timer_fire(void *opaque)
     if (lapic_timer_mode(l) == TIMER_DEADLINE) {
         l->deadline = 0;
     } else if (lapic_timer_mode(l) == TIMER_PERIODIC) {
+        uint64_t length = MAX(lapic_timer_ns(l, l->initial_count), 1u);
+
+        /* The period that is being counted began here: what counts if the guest goes over to one-shot. */
+        l->count_start += (clock_now(l->dev.machine, CLOCK_VIRTUAL_NS) - l->count_start) / length * length;
         lapic_timer_settle(l);
+    } else {
+        l->expired = true;
     }
 }
 

@@ -238,3 +238,20 @@ Test(lapic, software_disable_masks_the_lvt)
     st32(&t, BASE + 0x300, 0x40000 | 0x41);
     cr_expect_eq(take(0), -1);
 }
+
+/* The count is down to 0 and the event has not been made when the host's timer is armed (the thread was held up), or armed again. */
+Test(lapic, one_shot_that_is_late_is_not_lost)
+{
+    clock_step(t.m, 10000);
+    st32(&t, BASE + 0x3e0, 0xb);
+    st32(&t, BASE + 0x320, 0xec);
+    st32(&t, BASE + 0x380, 1000);
+    l[0]->count_start -= 5000;
+    lapic_class.settle(&l[0]->dev);
+    clock_step(t.m, 1);
+    cr_expect_eq(take(0), 0xec);
+    st32(&t, BASE + 0xb0, 0);
+    lapic_class.settle(&l[0]->dev);
+    clock_step(t.m, 100000);
+    cr_expect_eq(take(0), -1, "and comes once");
+}
