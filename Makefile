@@ -35,7 +35,7 @@ $(B)/config.mak: $(srcdir)/configure $(srcdir)/scripts/deps.table
 ROOMS := base core tcg $(if $(filter yes,$(NATIVE)),tcg/x86_64) accel/tcg $(if $(filter yes,$(KVM)),accel/kvm) cpu/fpu cpu/x86 \
     $(patsubst $(srcdir)/%/,%,$(sort $(wildcard $(srcdir)/hw/*/))) \
     block net chardev ui disas migration monitor gdbstub
-SOURCES := $(filter-out $(if $(filter yes,$(SLIRP)),,net/user%),$(foreach r,$(ROOMS),$(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/$(r)/*.c))))
+SOURCES := $(filter-out $(LEFT_OUT) $(if $(filter yes,$(SLIRP)),,net/user%),$(foreach r,$(ROOMS),$(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/$(r)/*.c))))
 MAIN_SOURCES := $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/main/*.c))
 # main/main.c holds main(); what else lies in main/ is in the archive, so that tests can use it.
 OBJECTS := $(patsubst %.c,$(B)/obj/%.o,$(SOURCES) $(filter-out main/main.c,$(MAIN_SOURCES)))

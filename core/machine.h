@@ -25,6 +25,7 @@ struct chardev;
 struct drives;      /* block/ */
 struct nets;        /* net/ */
 struct ui;          /* ui/ */
+struct displays;    /* main/ */
 struct chardevs;    /* chardev/ */
 
 /* What the command line asked for, resolved. Filled by main/, read by boards. Strings belong to main/. */
@@ -79,6 +80,7 @@ struct machine {
     struct drives *drives;          /* these four: NULL where the room is left out */
     struct nets *nets;
     struct ui *ui;
+    struct displays *displays;      /* main/ */
     struct chardevs *chardevs;
 
     enum run_state state;

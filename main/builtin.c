@@ -17,6 +17,8 @@
 #include "hw/acpi/piix4_pm.h"
 #include "hw/boards/boards.h"
 #include "hw/char/uart16550.h"
+#include "hw/display/display.h"
+#include "hw/input/i8042.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
 #include "hw/intc/lapic.h"
@@ -31,6 +33,7 @@
 #include "hw/timer/mc146818.h"
 #include "main/drives.h"
 #include "main/networks.h"
+#include "main/displays.h"
 #include "monitor/monitor.h"
 
 const struct board *const builtin_boards[] = { &board_pc, NULL };
@@ -46,7 +49,7 @@ static const struct accel_ops *const engines[] = {
 
 #define VIRTIO_CLASSES(array) &(array)[0], &(array)[1], &(array)[2]
 static const struct device_class *const classes[] = {
-    &isa_bus_class, &i8042_class, &port92_class, &fw_cfg_class,
+    &isa_bus_class, &i8042_class, &vga_pci_class, &secondary_vga_class, &bochs_display_class, &port92_class, &fw_cfg_class,
     &i8254_class, &i8259_class, &ioapic_class, &lapic_class, &mc146818_class,
     &i440fx_host_class, &i440fx_class, &piix3_class, &q35_host_class,
     &pci_bridge_class, &i82801b11_bridge_class, &pcie_root_port_class, &ioh3420_class, &pcie_pci_bridge_class, &x3130_upstream_class,
@@ -64,7 +67,7 @@ static const struct object_type *const objects[] = {
     NULL,
 };
 
-const struct command *const builtin_commands[] = { monitor_commands, drive_commands, network_commands, NULL };
+const struct command *const builtin_commands[] = { monitor_commands, display_commands, drive_commands, network_commands, NULL };
 
 /* For -d in_asm and out_asm. */
 static void disassemble(FILE *out, unsigned mode, uint64_t pc, const uint8_t *bytes, size_t len)

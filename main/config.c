@@ -12,6 +12,7 @@
 #include "chardev/chardev.h"
 #include "core/object.h"
 #include "main/builtin.h"
+#include "main/displays.h"
 #include "main/drives.h"
 #include "main/networks.h"
 
@@ -179,15 +180,6 @@ static bool take_echr(struct config *cfg, const char *v, GError **err)
     return true;
 }
 
-static bool take_display(struct config *cfg, const char *v, GError **err)
-{
-    if (strcmp(v, "none")) {
-        return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: -display %s (there is -display none and -nographic)", v);
-    }
-    cfg->display = v;
-    return true;
-}
-
 /* Options about disks: main/drives.c. */
 #define TAKE_DRIVE(name_) static bool take_##name_(struct config *cfg, const char *v, GError **err) { return drives_take(cfg, #name_, v, err); }
 TAKE_DRIVE(drive)
@@ -234,12 +226,6 @@ static bool take_net(struct config *cfg, const char *v, GError **err)
         g_ptr_array_add(cfg->nets, (char *)v);
     }
     return true;
-}
-
-static bool take_none(struct config *cfg, const char *v, GError **err)
-{
-    (void)cfg;
-    return !strcmp(v, "none") || error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: '%s', there is only 'none'", v);
 }
 
 static const struct option_row rows[] = {
@@ -292,9 +278,16 @@ static const struct option_row rows[] = {
     { "mon", NULL, "[chardev=]NAME[,mode=readline]", "a monitor on a character device", CALL(take_mon) },
     { "nographic", NULL, NULL, "no display; the first serial port and the monitor share the terminal (Ctrl-a h for help there)",
       SET(nographic) },
-    { "display", NULL, "none", "no display", CALL(take_display) },
+    { "display", NULL, "KIND[,key=value...]", "what shows the screen: sdl (a window), vnc=ADDRESS, curses (text in the terminal), none",
+      CALL(displays_take_display) },
+    { "vnc", NULL, "[HOST]:N|unix:PATH|none[,key=value...]", "serve VNC viewers on display N (port 5900+N); password=on, websocket=, to=, share=",
+      CALL(displays_take_vnc) },
+    { "sdl", NULL, NULL, "as -display sdl", CALL(displays_take_sdl) },
+    { "curses", NULL, NULL, "as -display curses", CALL(displays_take_curses) },
+    { "full-screen", NULL, NULL, "the window fills the screen", SET(full_screen) },
+    { "k", NULL, "LAYOUT", "the keyboard layout of viewers that send symbols (en-us, en-gb, de, fr, es, it)", CALL(displays_take_keyboard) },
     { "echr", NULL, "N", "code of the key that Ctrl-a is for the shared terminal (default 1)", CALL(take_echr) },
-    { "vga", NULL, "none", "no graphics card", CALL(take_none) },
+    { "vga", NULL, "std|virtio|none", "the graphics card (default std)", CALL(displays_take_vga) },
     { "netdev", NULL, "TYPE,id=NAME[,key=value...]", "a network for a -device to name (netdev=NAME): user, tap, socket, stream, dgram, hubport; 'help' lists "
       "their keys", CALL(take_netdev) },
     { "nic", NULL, "TYPE[,model=CARD][,mac=MAC][,key=value...]", "a network card and its network at once; none: no card; 'model=help' lists cards",
@@ -323,8 +316,8 @@ static const struct {
     bool arg;
 } refused[] = {
     { "gdb", true }, { "s", false }, { "qmp", true }, { "qmp-pretty", true }, { "global", true },
-    { "boot", true }, { "vnc", true }, { "spice", true }, { "sdl", false }, { "usb", false }, { "usbdevice", true },
-    { "audio", true }, { "audiodev", true }, { "soundhw", true }, { "k", true }, { "full-screen", false }, { "loadvm", true },
+    { "boot", true }, { "spice", true }, { "usb", false }, { "usbdevice", true },
+    { "audio", true }, { "audiodev", true }, { "soundhw", true }, { "loadvm", true },
     { "incoming", true }, { "only-migratable", false }, { "mem-path", true }, { "mem-prealloc", false }, { "numa", true },
     { "smbios", true }, { "acpitable", true }, { "fw_cfg", true }, { "option-rom", true }, { "virtfs", true }, { "fsdev", true },
     { "tpmdev", true }, { "sandbox", true }, { "overcommit", true }, { "msg", true }, { "icount", true }, { "watchdog", true },
@@ -334,7 +327,7 @@ static const struct {
     { "semihosting", false }, { "semihosting-config", true }, { "prom-env", true }, { "xen-domid", true }, { "compat", true },
     { "win2k-hack", false }, { "no-fd-bootchk", false }, { "rotate", true }, { "g", true }, { "dfilter", true }, { "seed", true },
     { "cpu-throttle", true }, { "enable-fips", false }, { "L", true }, { "alt-grab", false }, { "ctrl-grab", false },
-    { "curses", false }, { "enable-sync-profile", false }, { "tb-size", true }, { "nouserconfig", false }, { "perfmap", false },
+    { "enable-sync-profile", false }, { "tb-size", true }, { "nouserconfig", false }, { "perfmap", false },
 };
 
 void config_init(struct config *cfg)
@@ -345,6 +338,7 @@ void config_init(struct config *cfg)
     cfg->serials = g_ptr_array_new();
     cfg->drives = g_ptr_array_new_with_free_func(g_free);
     cfg->devices = g_ptr_array_new();
+    cfg->vncs = g_ptr_array_new();
     cfg->netdevs = g_ptr_array_new();
     cfg->nics = g_ptr_array_new();
     cfg->nets = g_ptr_array_new();
@@ -361,6 +355,7 @@ void config_fini(struct config *cfg)
     g_ptr_array_free(cfg->serials, TRUE);
     g_ptr_array_free(cfg->drives, TRUE);
     g_ptr_array_free(cfg->devices, TRUE);
+    g_ptr_array_free(cfg->vncs, TRUE);
     g_ptr_array_free(cfg->netdevs, TRUE);
     g_ptr_array_free(cfg->nics, TRUE);
     g_ptr_array_free(cfg->nets, TRUE);

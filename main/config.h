@@ -22,8 +22,10 @@ struct config {
     GPtrArray *drives;                   /* main/drives.c: each option about a disk */
     const char *cpu, *smp, *memory, *rtc, *name, *uuid, *monitor, *display, *parallel, *debugcon;
     const char *kernel, *initrd, *append, *firmware, *dtb;
+    GPtrArray *vncs;                     /* const char *: each -vnc */
+    const char *vga, *keyboard;          /* -vga, -k */
     const char *pidfile, *log_items, *log_file;
-    bool snapshot, nographic, nodefaults, no_reboot, no_shutdown, stopped, quiet, daemonize, no_acpi;
+    bool snapshot, nographic, nodefaults, no_reboot, no_shutdown, stopped, quiet, daemonize, no_acpi, full_screen;
     uint8_t escape;                      /* -echr */
     void (*print)(FILE *out);            /* print this and end with status 0 */
     const char *print_device;            /* -device X,help */

@@ -23,8 +23,10 @@
 #include "main/builtin.h"
 #include "main/config.h"
 #include "main/consoles.h"
+#include "main/displays.h"
 #include "main/drives.h"
 #include "main/networks.h"
+#include "ui/console.h"
 
 #define PROGRAM "emu-system-x86_64"
 
@@ -359,6 +361,8 @@ int main(int argc, char **argv)
 {
     struct config cfg;
     struct consoles *consoles;
+    struct displays *displays;
+    struct ui *ui;
     struct drives *drives;
     struct networks *networks;
     struct machine *m;
@@ -380,12 +384,15 @@ int main(int argc, char **argv)
         daemon_fd = daemon_fork();
     }
     m = machine_new();
+    m->ui = ui_new();
     m->no_reboot = cfg.no_reboot;
     m->no_shutdown = cfg.no_shutdown;
     if (!spec_fill(&cfg, &m->spec, &err) || !accel_open(m, &cfg, &why_not, &err) || (cfg.pidfile && !pidfile_write(cfg.pidfile, &err)) ||
         !(consoles = consoles_open(&cfg, m, &err)) || !(networks = networks_open(&cfg, m, &err)) || !objects_create(m, &cfg, &err) ||
-        !drives_open(m, &cfg, &err) || !machine_build(m, &err) || !consoles_devices(&cfg, m, &err) || !drives_devices(m, &cfg, &err) ||
-        !devices_create(m, &cfg, networks, &err) || !machine_finish(m, &err)) {
+        !drives_open(m, &cfg, &err) || !machine_build(m, &err) || !displays_add_card(m, &cfg, &err) ||
+        !consoles_devices(&cfg, m, &err) || !drives_devices(m, &cfg, &err) ||
+        !devices_create(m, &cfg, networks, &err) || !machine_finish(m, &err) ||
+        !(displays = displays_open(&cfg, m, &err))) {
         die(err);
     }
     advise_host(m, &cfg);
@@ -406,11 +413,14 @@ int main(int argc, char **argv)
     machine_unlock(m);
     status = machine_run(m);
     print_stats(m);
+    displays_close(displays);
+    ui = m->ui;
     drives = m->drives;
     machine_free(m);
     drives_close(drives);
     networks_close(networks);
     consoles_close(consoles);
+    ui_free(ui);
     g_free(why_not);
     config_fini(&cfg);
     chardev_restore_terminal();

@@ -12,6 +12,7 @@
 #include "core/machine.h"
 #include "main/builtin.h"
 #include "main/config.h"
+#include "main/displays.h"
 
 /* --- -machine --- */
 
@@ -333,7 +334,7 @@ bool spec_fill(const struct config *cfg, struct machine_spec *spec, GError **err
     spec->uuid = cfg->uuid;
     spec->acpi = !cfg->no_acpi && strcmp(options_string(cfg->machine, "acpi", "on"), "off");
     spec->hpet = false;
-    spec->graphics = false;       /* no board has a graphics card yet, whatever -machine graphics= says */
+    spec->graphics = displays_want_card(cfg) && !cfg->nographic && options_bool(cfg->machine, "graphics", true);
     spec->machine_options = cfg->machine;
     return true;
 }

@@ -14,6 +14,7 @@
 #include "hw/boards/boards.h"
 #include "hw/boards/boot.h"
 #include "hw/char/uart16550.h"
+#include "hw/input/i8042.h"
 #include "hw/intc/apic_bus.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"

@@ -3,6 +3,8 @@
 
 #include "hw/acpi/piix4_pm.h"
 #include "hw/char/uart16550.h"
+#include "hw/display/display.h"
+#include "hw/input/i8042.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
 #include "hw/intc/lapic.h"
@@ -16,7 +18,7 @@
 
 static const struct device_class *const classes[] = {
     &lapic_class, &ioapic_class, &i8259_class, &i8254_class, &mc146818_class, &uart16550_class, &debugexit_class, &port92_class,
-    &i8042_class, &fw_cfg_class, &isa_bus_class, &i440fx_host_class, &i440fx_class, &piix3_class, &piix4_pm_class,
+    &i8042_class, &vga_pci_class, &secondary_vga_class, &bochs_display_class, &fw_cfg_class, &isa_bus_class, &i440fx_host_class, &i440fx_class, &piix3_class, &piix4_pm_class,
 };
 
 Test(classes, every_member_has_a_row)
@@ -60,6 +62,7 @@ static void make_all(struct test_machine *t)
     test_device(t, &i440fx_host_class);
     cr_assert(device_make(t->m, &i440fx_class, NULL, &err, "addr", "0", NULL));
     cr_assert(device_make(t->m, &piix3_class, NULL, &err, "addr", "1", NULL));
+    cr_assert(device_make(t->m, &vga_pci_class, NULL, &err, "addr", "2", "romfile", "", NULL));
     cr_assert(device_make(t->m, &piix4_pm_class, NULL, &err, "addr", "1.3", NULL));
     devices_reset(t->m);
 }
@@ -69,7 +72,7 @@ static void random_accesses(struct test_machine *t, unsigned n, guint32 seed)
 {
     static const uint16_t ports[] = { 0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x40, 0x41, 0x42, 0x43, 0x61, 0x70, 0x71, 0x3f8, 0x3f9, 0x3fa, 0x3fb,
         0x3fc, 0x3fd, 0x3fe, 0x3ff, 0x92, 0x60, 0x64, 0x510, 0x511, 0x514, 0x518, 0xcf8, 0xcf9, 0xcfc, 0xcfd, 0xcfe, 0x600, 0x602, 0x604,
-        0x608, 0x60c, 0x60e, 0xb2, 0xb3, 0x501 };
+        0x608, 0x60c, 0x60e, 0xb2, 0xb3, 0x501, 0x3c0, 0x3c2, 0x3c4, 0x3c5, 0x3ce, 0x3cf, 0x3d4, 0x3d5, 0x3da, 0x1ce, 0x1cf };
     GRand *r = g_rand_new_with_seed(seed);
     for (unsigned i = 0; i < n; i++) {
         unsigned size = 1u << g_rand_int_range(r, 0, 3);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/dma.h"
+#include "hw/input/i8042.h"
 #include "hw/misc/misc.h"
 #include "tests/hw/hw_util.h"
 
