@@ -12,75 +12,6 @@
 
 #define BIT(word, n) (x->cpuid_words[word] >> (n) & 1)
 
-/* --- topology --- */
-
-static unsigned at_least_1(unsigned n) { return n ? n : 1; }
-
-static unsigned width(unsigned n)      /* bits that number n things */
-{
-    return n > 1 ? 32 - __builtin_clz(n - 1) : 0;
-}
-
-struct topology { unsigned threads, cores, thread_bits, core_bits; };
-
-static struct topology topology(const struct machine *m)
-{
-    struct topology t;
-
-    t.threads = at_least_1(m->spec.threads);
-    t.cores = at_least_1(m->spec.cores) * at_least_1(m->spec.dies);
-    t.thread_bits = width(t.threads);
-    t.core_bits = width(t.cores);
-    return t;
-}
-
-uint32_t x86_apic_id(struct machine *m, unsigned index)
-{
-    struct topology t = topology(m);
-    unsigned thread = index % t.threads, core = index / t.threads % t.cores, socket = index / t.threads / t.cores;
-
-    return socket << (t.core_bits + t.thread_bits) | core << t.thread_bits | thread;
-}
-
-static void leaf_topology(struct x86_cpu *x, uint32_t subleaf, struct x86_cpuid *o)
-{
-    struct topology t = topology(x->cpu.machine);
-
-    o->r[2] = subleaf & 0xff;
-    o->r[3] = x->apic_id;
-    if (subleaf == 0) {
-        o->r[0] = t.thread_bits;
-        o->r[1] = t.threads;
-        o->r[2] |= 1 << 8;      /* SMT */
-    } else if (subleaf == 1) {
-        o->r[0] = t.thread_bits + t.core_bits;
-        o->r[1] = t.threads * t.cores;
-        o->r[2] |= 2 << 8;      /* core */
-    }
-}
-
-/* --- caches: 32 KiB L1, 2 MiB L2, 16 MiB L3 --- */
-
-struct cache { uint8_t level, type, ways; uint32_t kib; };
-static const struct cache caches[] = { { 1, 1, 8, 32 }, { 1, 2, 8, 32 }, { 2, 3, 16, 2048 }, { 3, 3, 16, 16384 } };
-
-static void leaf_caches(struct x86_cpu *x, uint32_t n, struct x86_cpuid *o)
-{
-    struct topology t = topology(x->cpu.machine);
-    const struct cache *c;
-    unsigned sharing;
-
-    if (n >= G_N_ELEMENTS(caches)) {
-        return;
-    }
-    c = &caches[n];
-    sharing = c->level == 3 ? 1u << (t.thread_bits + t.core_bits) : 1u << t.thread_bits;
-    o->r[0] = c->type | c->level << 5 | 1 << 8 | (sharing - 1) << 14 | ((1u << t.core_bits) - 1) << 26;
-    o->r[1] = 63 | (c->ways - 1u) << 22;
-    o->r[2] = c->kib * 1024 / 64 / c->ways - 1;
-    o->r[3] = c->level == 3 ? 2 : 0;      /* inclusive */
-}
-
 /* --- leaves --- */
 
 static uint32_t signature(const struct x86_cpu *x)
@@ -99,15 +30,15 @@ static void vendor(const struct x86_cpu *x, struct x86_cpuid *o)
 
 static void leaf_1(struct x86_cpu *x, struct x86_cpuid *o)
 {
-    struct topology t = topology(x->cpu.machine);
-    unsigned logical = 1u << (t.thread_bits + t.core_bits);
+    struct x86_topology t = x86_topology(x->cpu.machine);
+    unsigned logical = 1u << t.package_shift;
 
     o->r[0] = signature(x);
     o->r[1] = 8 << 8 | (x->apic_id & 0xff) << 24;
-    o->r[2] = x->cpuid_words[W_1_ECX] | (x->s.cr4 & CR4_OSXSAVE ? 1u << 27 : 0);
+    o->r[2] = (x->cpuid_words[W_1_ECX] & ~(x->intel && !(x->s.misc_enable & MISC_MONITOR) ? 1u << 3 : 0)) | (x->s.cr4 & CR4_OSXSAVE ? 1u << 27 : 0);
     o->r[3] = x->cpuid_words[W_1_EDX];
-    if (t.threads * t.cores > 1) {
-        o->r[1] |= logical << 16;
+    if (t.per_package > 1) {
+        o->r[1] |= MIN(logical, 255) << 16;
         o->r[3] |= 1u << 28;
     }
     if (!x->lapic || !x86_lapic_enabled(x->lapic)) {
@@ -137,18 +68,23 @@ static void basic(struct x86_cpu *x, uint32_t leaf, uint32_t subleaf, struct x86
 {
     switch (leaf) {
     case 0:
-        o->r[0] = x->level;
+        o->r[0] = x->s.misc_enable & MISC_LIMIT_CPUID && x->intel ? MIN(x->level, 3) : x->level;
         vendor(x, o);
         break;
     case 1:
         leaf_1(x, o);
         break;
     case 2:
-        o->r[0] = x->intel ? 0x00feff01 : 0;      /* "see leaf 4" */
+        if (x->intel && x->level >= 4) {
+            o->r[0] = 0x00feff01;      /* "see leaf 4" */
+        } else if (x->intel) {
+            o->r[0] = 0x03020101;      /* TLBs, and 16 KiB, 16 KiB, 512 KiB of caches */
+            o->r[3] = 0x0c040843;
+        }
         break;
     case 4:
         if (x->intel) {
-            leaf_caches(x, subleaf, o);
+            x86_leaf_4(x, subleaf, o);
         }
         break;
     case 5:
@@ -162,16 +98,20 @@ static void basic(struct x86_cpu *x, uint32_t leaf, uint32_t subleaf, struct x86
         break;
     case 7:
         if (subleaf == 0) {
-            o->r[0] = x->cpuid_words[W_7_2_EDX] ? 2 : 0;      /* highest subleaf */
+            o->r[0] = x->cpuid_words[W_7_2_EDX] ? 2 : x->cpuid_words[W_7_1_EAX] || x->cpuid_words[W_7_1_EDX] ? 1 : 0;      /* highest subleaf */
             o->r[1] = x->cpuid_words[W_7_EBX];
-            o->r[2] = x->cpuid_words[W_7_ECX];
+            o->r[2] = x->cpuid_words[W_7_ECX] | (x->s.cr4 & CR4_PKE ? 1u << 4 : 0);
             o->r[3] = x->cpuid_words[W_7_EDX];
+        } else if (subleaf == 1) {
+            o->r[0] = x->cpuid_words[W_7_1_EAX];
+            o->r[3] = x->cpuid_words[W_7_1_EDX];
         } else if (subleaf == 2) {
             o->r[3] = x->cpuid_words[W_7_2_EDX];
         }
         break;
     case 0xb:
-        leaf_topology(x, subleaf, o);
+    case 0x1f:
+        x86_leaf_topology(x, subleaf, leaf == 0x1f, o);
         break;
     case 0xd:
         leaf_xsave(x, subleaf, o);
@@ -191,9 +131,9 @@ static void basic(struct x86_cpu *x, uint32_t leaf, uint32_t subleaf, struct x86
     }
 }
 
-static void extended(struct x86_cpu *x, uint32_t leaf, struct x86_cpuid *o)
+static void extended(struct x86_cpu *x, uint32_t leaf, uint32_t subleaf, struct x86_cpuid *o)
 {
-    struct topology t = topology(x->cpu.machine);
+    struct x86_topology t = x86_topology(x->cpu.machine);
 
     switch (leaf) {
     case 0x80000000:
@@ -209,7 +149,10 @@ static void extended(struct x86_cpu *x, uint32_t leaf, struct x86_cpuid *o)
         if (x->intel && !x86_code64(&x->s)) {
             o->r[3] &= ~(1u << 11);
         }
-        if (!x->intel && t.threads * t.cores > 1) {
+        if (x->intel && (x->s.misc_enable & MISC_XD_DISABLE)) {
+            o->r[3] &= ~(1u << 20);
+        }
+        if (!x->intel && t.per_package > 1) {
             o->r[2] |= 2;
         }
         break;
@@ -220,32 +163,47 @@ static void extended(struct x86_cpu *x, uint32_t leaf, struct x86_cpuid *o)
         break;
     case 0x80000005:
         if (!x->intel) {
-            o->r[2] = o->r[3] = 32u << 24 | 8 << 16 | 1 << 8 | 64;
+            x86_leaf_80000005(x, o);
         }
         break;
     case 0x80000006:
-        o->r[2] = 2048u << 16 | 8 << 12 | (x->intel ? 0 : 1 << 8) | 64;
+        x86_leaf_80000006(x, o);
         break;
     case 0x80000007:
         o->r[3] = x->cpuid_words[W_POWER_EDX];
         break;
     case 0x80000008:
-        o->r[0] = x->phys_bits | 48 << 8;
-        o->r[2] = !x->intel && t.threads * t.cores > 1 ? (t.thread_bits + t.core_bits) << 12 | (t.threads * t.cores - 1) : 0;
+        o->r[0] = x->phys_bits | (!BIT(W_EXT_EDX, 29) ? 32u : BIT(W_7_ECX, 16) ? 57u : 48u) << 8;
+        o->r[1] = x->cpuid_words[W_8_EBX];
+        o->r[2] = !x->intel && t.per_package > 1 ? t.package_shift << 12 | ((t.per_package - 1) & 0xff) : 0;
+        break;
+    case 0x8000001d:
+        if (BIT(W_EXT_ECX, 22)) {
+            x86_leaf_8000001d(x, subleaf, o);
+        }
+        break;
+    case 0x8000001e:
+        if (BIT(W_EXT_ECX, 22)) {
+            x86_leaf_8000001e(x, o);
+        }
         break;
     }
 }
 
-static void hypervisor(uint32_t leaf, struct x86_cpuid *o)
+static void hypervisor(const struct x86_cpu *x, uint32_t leaf, struct x86_cpuid *o)
 {
     switch (leaf) {
     case 0x40000000:
-        o->r[0] = 0x40000010;
-        memcpy(&o->r[1], "TCGTCGTCGTCG", 12);      /* what guests know translated machines by */
+        o->r[0] = x->timing_leaf ? 0x40000010 : 0x40000000;
+        if (x->signature) {
+            memcpy(&o->r[1], "TCGTCGTCGTCG", 12);      /* what guests know translated machines by */
+        }
         break;
     case 0x40000010:
-        o->r[0] = X86_TSC_HZ / 1000;
-        o->r[1] = X86_APIC_BUS_HZ / 1000;
+        if (x->timing_leaf) {
+            o->r[0] = X86_TSC_HZ / 1000;
+            o->r[1] = X86_APIC_BUS_HZ / 1000;
+        }
         break;
     }
 }
@@ -254,9 +212,9 @@ void x86_cpuid(struct x86_cpu *x, uint32_t leaf, uint32_t subleaf, struct x86_cp
 {
     memset(o, 0, sizeof(*o));
     if (leaf >> 28 == 4 && BIT(W_1_ECX, 31)) {
-        hypervisor(leaf, o);
+        hypervisor(x, leaf, o);
     } else if (leaf >= 0x80000000 && leaf <= x->xlevel) {
-        extended(x, leaf, o);
+        extended(x, leaf, subleaf, o);
     } else if (leaf <= x->level) {
         basic(x, leaf, subleaf, o);
     } else if (x->intel) {
@@ -283,7 +241,7 @@ static const struct { uint8_t word, bit; uint32_t cr4; } cr4_bits[] = {
     { W_1_EDX, 4, CR4_TSD }, { W_1_EDX, 2, CR4_DE }, { W_1_EDX, 3, CR4_PSE }, { W_1_EDX, 6, CR4_PAE }, { W_1_EDX, 7, CR4_MCE },
     { W_1_EDX, 13, CR4_PGE }, { W_1_EDX, 0, CR4_PCE }, { W_1_EDX, 24, CR4_OSFXSR }, { W_1_EDX, 25, CR4_OSXMMEXCPT },
     { W_7_ECX, 2, CR4_UMIP }, { W_7_EBX, 0, CR4_FSGSBASE }, { W_1_ECX, 17, CR4_PCIDE }, { W_1_ECX, 26, CR4_OSXSAVE },
-    { W_7_EBX, 7, CR4_SMEP }, { W_7_EBX, 20, CR4_SMAP },
+    { W_7_EBX, 7, CR4_SMEP }, { W_7_EBX, 20, CR4_SMAP }, { W_7_ECX, 3, CR4_PKE }, { W_7_ECX, 16, CR4_LA57 },
 };
 
 void x86_derive_masks(struct x86_cpu *x)

@@ -126,11 +126,11 @@ static bool deliver_long(struct x86_state *s, const struct event *e, const struc
     } else {
         sp = s->gpr[X86_RSP];
     }
-    if (!x86_canonical(g->offset)) {
+    if (!x86_canonical(s, g->offset)) {
         return fault_gp(f, event_ext(e));
     }
     sp = (sp & ~15ull) - n * 8;
-    if (!x86_canonical(sp)) {
+    if (!x86_canonical(s, sp)) {
         return fault_set(f, X86_SS_FAULT, event_ext(e));
     }
     if (e->has_code) {
@@ -360,15 +360,15 @@ static bool refetch(struct x86_state *s, struct x86_insn *i)
 static void refine_canonical(struct x86_state *s)
 {
     struct x86_exception *x = &s->exc;
-    bool hole = x->vector == X86_GP && !x86_canonical(x->cr2);
-    bool edge = x->vector == X86_PF && x->cr2 >> 6 == 0x7fffffffffff >> 6;
+    bool hole = x->vector == X86_GP && !x86_canonical(s, x->cr2);
+    bool edge = x->vector == X86_PF && (x->cr2 + 64) >> 6 == (s->cr4 & CR4_LA57 ? 1ull << 50 : 1ull << 41);
     struct x86_insn i;
 
     if (x->soft || !x86_code64(s) || !(hole || edge) || !refetch(s, &i)) {
         return;
     }
     unsigned size = x86_insn_has_mem(&i) && i.mem.size ? i.mem.size : i.opsize;
-    if (edge && x86_canonical(x->cr2 + size - 1)) {
+    if (edge && x86_canonical(s, x->cr2 + size - 1)) {
         return;
     }
     bool stack = x86_insn_has_mem(&i) ? i.mem.seg == X86_SS : false;

@@ -287,7 +287,10 @@ static void high_from_image(struct x86_state *s, unsigned bit, const uint8_t *p)
         s->tcg.vec_low = p == zero && xmm_count(s) == 16;
         s->tcg.mem_high = !s->tcg.vec_low;
     } else {
-        memcpy(&s->pkru, p, 4);
+        uint32_t v;
+
+        memcpy(&v, p, 4);
+        x86_set_pkru(s, v);
     }
 }
 

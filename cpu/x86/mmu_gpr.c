@@ -3,7 +3,7 @@
  *
  * Entries are read through the flat map straight from guest RAM; where there is none, an entry reads as all ones, as an empty bus
  * does. Accessed and dirty bits are set by compare-exchange after the whole walk has succeeded; an entry that changed
- * meanwhile makes the walk begin again. Not modelled: memory types (PAT, MTRR), since guest RAM is always coherent; protection keys.
+ * meanwhile makes the walk begin again. Not modelled: memory types (PAT, MTRR), since guest RAM is always coherent.
  *
  * General registers only: called from the TLB's slow path.
  */
@@ -20,7 +20,7 @@
 #define PTE_G 0x100ull
 #define PTE_NX (1ull << 63)
 
-enum { ERR_P = 1, ERR_W = 2, ERR_U = 4, ERR_RSVD = 8, ERR_I = 16 };
+enum { ERR_P = 1, ERR_W = 2, ERR_U = 4, ERR_RSVD = 8, ERR_I = 16, ERR_PK = 32 };
 
 /* One entry met on the way. */
 struct entry {
@@ -176,7 +176,7 @@ static bool walk_32(struct walk *w, struct mmu_fault *f)
     return true;
 }
 
-/* The levels that PAE and 4-level paging have in common, from `level` (4: PML4 ... 1: page table) down. */
+/* The levels that PAE and 4- and 5-level paging have in common, from `level` (5: PML5 ... 1: page table) down. */
 static bool walk_wide(struct walk *w, uint64_t table, unsigned level, struct mmu_fault *f)
 {
     const struct x86_state *s = w->s;
@@ -189,7 +189,7 @@ static bool walk_wide(struct walk *w, uint64_t table, unsigned level, struct mmu
     for (;; level--) {
         unsigned shift = 12 + 9 * (level - 1);
 
-        if (!step(w, table + ((w->va >> shift & 0x1ff) << 3), reserved | (level == 4 || (level == 3 && !x->page_1g) ? PTE_PS : 0), f)) {
+        if (!step(w, table + ((w->va >> shift & 0x1ff) << 3), reserved | (level >= 4 || (level == 3 && !x->page_1g) ? PTE_PS : 0), f)) {
             return false;
         }
         e = w->e[w->levels - 1].value;
@@ -218,7 +218,7 @@ static bool walk_tables(struct walk *w, struct mmu_fault *f)
     }
     w->wide = true;
     if (s->efer & EFER_LMA) {
-        return walk_wide(w, s->cr3 & 0xffffffffff000ull, 4, f);
+        return walk_wide(w, s->cr3 & 0xffffffffff000ull, s->cr4 & CR4_LA57 ? 5 : 4, f);
     }
     /* PAE: the four top entries are registers (SDM 4.4.1), without rights of their own */
     uint64_t top = s->pdpte[w->va >> 30 & 3];
@@ -243,6 +243,37 @@ static unsigned page_rights(const struct walk *w)
         return r;
     }
     return r | MMU_R | (writable || !(s->cr0 & CR0_WP) ? MMU_W : 0);
+}
+
+/*
+ * What the page's protection key takes from data accesses (SDM vol. 3, 4.6.2): of user pages in long mode, also from the kernel, whose
+ * writes it stops with CR0.WP only. Keys met are remembered: a new PKRU need not flush for others.
+ */
+static unsigned key_denies(struct walk *w)
+{
+    struct x86_state *s = w->s;
+    unsigned key = w->e[w->levels - 1].value >> 59 & 15, bits = s->pkru >> (2 * key) & 3;
+
+    if (!(s->cr4 & CR4_PKE) || !(s->efer & EFER_LMA) || !(w->rights & PTE_U)) {
+        return 0;
+    }
+    s->pkeys_seen |= 1u << key;
+    return bits & 1 ? MMU_R | MMU_W : (bits & 2) && (w->regime == X86_REGIME_USER || (s->cr0 & CR0_WP)) ? MMU_W : 0;
+}
+
+void x86_set_pkru(struct x86_state *s, uint32_t v)
+{
+    uint32_t changed = v ^ s->pkru;
+    bool flush = false;
+
+    for (unsigned key = 0; key < 16; key++) {
+        flush |= (changed >> (2 * key) & 3) && (s->pkeys_seen >> key & 1);
+    }
+    s->pkru = v;
+    if (flush) {
+        s->pkeys_seen = 0;
+        accel_of(s)->tlb_flush(cpu_of(s), TLB_FLUSH_ALL, 0, 0);
+    }
 }
 
 /* Bytes of data breakpoint i, or 0 if it is not one or not armed (SDM vol. 3, 17.2.4, 17.2.5). */
@@ -318,7 +349,7 @@ bool x86_walk(struct cpu *c, uint64_t va, enum mem_access access, unsigned regim
     }
     if (!(w.s->efer & EFER_LMA)) {
         w.va = (uint32_t)va;
-    } else if (!x86_canonical(va)) {
+    } else if (!x86_canonical(w.s, va)) {
         fault_gp(fault, 0);
         fault->addr = va;      /* exceptions.c makes #SS of it for stack accesses */
         return false;
@@ -329,9 +360,10 @@ bool x86_walk(struct cpu *c, uint64_t va, enum mem_access access, unsigned regim
         if (!walk_tables(&w, fault)) {
             return false;
         }
-        res->rights = page_rights(&w);
+        unsigned denied = key_denies(&w);
+        res->rights = page_rights(&w) & ~denied;
         if (!(res->rights & need[access])) {
-            return page_fault(&w, ERR_P, fault);
+            return page_fault(&w, ERR_P | (access != MEM_EXEC && (denied & need[access]) ? ERR_PK : 0), fault);
         }
         struct entry *last = &w.e[w.levels - 1];
         uint64_t leaf_bits = PTE_A | (access == MEM_WRITE ? PTE_D : 0);

@@ -1,327 +1,265 @@
 /*
- * CPU models and the names of CPUID feature bits, as -cpu takes them. Spec: Intel SDM vol. 2, CPUID; AMD APM vol. 3, appendix E.
+ * CPU models as rows. The processors' own features by Intel's and AMD's CPUID documentation; names, versions and identification as
+ * QEMU's users know them. What a hypervisor offers on request only (svm, vmx, monitor, acpi) is in no row.
  *
- * `max` behaves as GenuineIntel: only there do kernels read TSC and APIC timer frequency from leaf 15h, and the bits of
- * IA32_ARCH_CAPABILITIES (msr.c) that say which mitigations are not needed exist on Intel alone.
+ * Programs built with function clones per processor (gcc's target_clones, __builtin_cpu_is) go by family and model and then use
+ * that processor's instructions unasked: so our own models name a real processor that has no more than the row offers (Westmere,
+ * Nehalem, a family-15 one). `max` behaves as GenuineIntel: only there do kernels read TSC and APIC timer frequency from leaf
+ * 15h, and the bits of IA32_ARCH_CAPABILITIES that say which mitigations are not needed exist on Intel alone.
  */
 #include "cpu/x86/models.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "base/error.h"
-#include "base/options.h"
 #include "cpu/x86/cpu.h"
-#include "cpu/x86/host_features.h"
-#include "cpu/x86/sys_priv.h"
 
-const struct x86_word_place x86_word_places[W_COUNT] = {
-    [W_1_EDX] = { 1, 0, 3 }, [W_1_ECX] = { 1, 0, 2 }, [W_7_EBX] = { 7, 0, 1 }, [W_7_ECX] = { 7, 0, 2 }, [W_7_EDX] = { 7, 0, 3 },
-    [W_EXT_EDX] = { 0x80000001, 0, 3 }, [W_EXT_ECX] = { 0x80000001, 0, 2 }, [W_D1_EAX] = { 0xd, 1, 0 }, [W_6_EAX] = { 6, 0, 0 },
-    [W_POWER_EDX] = { 0x80000007, 0, 3 }, [W_7_2_EDX] = { 7, 2, 3 },
+#define F_PENTIUM "fpu de pse tsc msr mce cx8 mmx apic "
+#define F_PENTIUM2 F_PENTIUM "pae sep mtrr pge mca cmov pat pse36 fxsr "
+#define F_64 F_PENTIUM2 "sse sse2 clflush lm nx syscall "
+#define F_CONROE F_64 "pni ssse3 lahf-lm "
+#define F_PENRYN F_CONROE "cx16 sse4.1 "
+#define F_NEHALEM F_PENRYN "sse4.2 popcnt "
+#define F_WESTMERE F_NEHALEM "aes pclmulqdq arat "
+#define F_SANDYBRIDGE F_WESTMERE "avx xsave xsaveopt x2apic tsc-deadline rdtscp "
+#define F_IVYBRIDGE F_SANDYBRIDGE "f16c rdrand fsgsbase smep erms "
+#define F_HASWELL F_IVYBRIDGE "avx2 fma bmi1 bmi2 abm movbe pcid invpcid hle rtm "
+#define F_BROADWELL F_HASWELL "adx rdseed smap 3dnowprefetch "
+#define F_SKYLAKE F_BROADWELL "xsavec xgetbv1 "
+#define F_SKYLAKE_SERVER F_SKYLAKE "avx512f avx512dq avx512bw avx512cd avx512vl clflushopt clwb pdpe1gb pku "
+#define F_CASCADELAKE F_SKYLAKE_SERVER "avx512vnni spec-ctrl ssbd "
+#define F_ICELAKE F_CASCADELAKE "avx512-vpopcntdq avx512bitalg avx512vbmi avx512vbmi2 gfni la57 umip vaes vpclmulqdq wbnoinvd "
+#define F_DENVERTON F_WESTMERE "x2apic tsc-deadline rdtscp xsave xsaveopt xsavec xgetbv1 rdrand rdseed fsgsbase smep smap erms movbe " \
+    "clflushopt pdpe1gb sha-ni 3dnowprefetch arch-capabilities rdctl-no skip-l1dfl-vmentry spec-ctrl ssbd "
+#define F_OPTERON2 F_64 "pni cx16 lahf-lm "
+#define F_OPTERON3 F_OPTERON2 "abm popcnt sse4a misalignsse rdtscp "
+#define F_OPTERON4 F_OPTERON3 "ssse3 sse4.1 sse4.2 aes pclmulqdq avx xsave fma4 xop 3dnowprefetch pdpe1gb "
+#define F_ZEN F_OPTERON2 "abm popcnt sse4a misalignsse rdtscp ssse3 sse4.1 sse4.2 avx avx2 f16c fma xsave xsaveopt xsavec xgetbv1 " \
+    "movbe rdrand rdseed bmi1 bmi2 adx fsgsbase smep smap clflushopt mmxext fxsr-opt pdpe1gb 3dnowprefetch cr8legacy osvw topoext arat "
+#define F_EPYC F_ZEN "aes pclmulqdq sha-ni "
+#define F_ROME F_EPYC "clwb umip rdpid clzero xsaveerptr wbnoinvd ibpb amd-stibp perfctr-core xsaves "
+#define F_MILAN F_ROME "erms fsrm pcid invpcid pku ibrs amd-ssbd "
+/* what costs nothing and makes every kernel quicker; our own models */
+#define F_PLATFORM "hypervisor x2apic tsc-deadline tsc-adjust arat invtsc spec-ctrl stibp ssbd bhi-ctrl arch-capabilities rdtscp pcid " \
+    "rdctl-no ibrs-all skip-l1dfl-vmentry ssb-no mds-no pschange-mc-no taa-no sbdr-ssdp-no fbsdp-no psdp-no bhi-no pbrsb-no gds-no " \
+    "rfds-no its-no "
+#define F_V2 F_64 F_PLATFORM "pni ssse3 sse4.1 sse4.2 popcnt cx16 lahf-lm "
+#define F_V3 F_V2 "xsave xsaveopt avx avx2 fma f16c bmi1 bmi2 abm movbe "
+#define NO_TSX "hle rtm"
+#define ARCH_V2 "arch-capabilities ibrs-all mds-no rdctl-no skip-l1dfl-vmentry "
+
+#define INTEL .vendor = "GenuineIntel", .caches = &x86_caches_generic
+#define AMD .vendor = "AuthenticAMD", .caches = &x86_caches_generic
+#define ID(f, m, s) .family = f, .model = m, .stepping = s
+#define LEVELS(l, x) .level = l, .xlevel = x
+
+const struct x86_model x86_models[] = {
+    { "max", .desc = "everything that this emulator implements (default)", .brand = "emu virtual CPU", INTEL, ID(6, 44, 2),
+      LEVELS(0x16, 0x80000008), .features = "*" },
+    { "base", .desc = "no feature at all", .brand = "", INTEL, .features = "" },
+    { "qemu64-v1", .desc = "a plain 64-bit CPU", .brand = "QEMU Virtual CPU version 2.5+", AMD, ID(15, 107, 1), LEVELS(0xd, 0x8000000a),
+      .features = F_64 "pni cx16 lahf-lm" },
+    { "qemu32-v1", .brand = "QEMU Virtual CPU version 2.5+", INTEL, ID(6, 6, 3), LEVELS(4, 0x80000004),
+      .features = F_PENTIUM2 "sse sse2 pni", .drop = "mtrr mca pse36" },
+    { "x86-64-v1", .desc = "x86-64 baseline", .brand = "emu virtual CPU (x86-64-v1)", INTEL, ID(15, 6, 4), LEVELS(0x16, 0x80000008),
+      .features = F_64 F_PLATFORM },
+    { "x86-64-v2", .desc = "SSE4.2, POPCNT, CMPXCHG16B", .brand = "emu virtual CPU (x86-64-v2)", INTEL, ID(6, 26, 3),
+      LEVELS(0x16, 0x80000008), .features = F_V2 },
+    { "x86-64-v3", .desc = "AVX2, FMA, BMI, MOVBE", .brand = "emu virtual CPU (x86-64-v3)", INTEL, ID(6, 60, 4),
+      LEVELS(0x16, 0x80000008), .features = F_V3 },
+    { "486-v1", .brand = "", INTEL, ID(4, 8, 0), LEVELS(1, 0), .features = "fpu pse vme", },
+    { "pentium-v1", .brand = "", INTEL, ID(5, 4, 3), LEVELS(1, 0), .features = F_PENTIUM "vme" },
+    { "pentium2-v1", .brand = "", INTEL, ID(6, 5, 2), LEVELS(3, 0), .features = F_PENTIUM2 "vme" },
+    { "pentium3-v1", .brand = "", INTEL, ID(6, 7, 3), LEVELS(3, 0), .features = F_PENTIUM2 "vme sse" },
+    { "athlon-v1", .brand = "QEMU Virtual CPU version 2.5+", AMD, ID(6, 2, 3), LEVELS(2, 0x80000008),
+      .features = F_PENTIUM2 "vme sse sse2 mmxext 3dnow 3dnowext" },
+    { "kvm64-v1", .brand = "Common KVM processor", INTEL, ID(15, 6, 1), LEVELS(0xd, 0x80000008), .features = F_64 "vme pni cx16" },
+    { "kvm32-v1", .brand = "Common 32-bit KVM processor", INTEL, ID(15, 6, 1), LEVELS(5, 0x80000008), .features = F_64 "vme pni",
+      .drop = "lm nx syscall" },
+    { "coreduo-v1", .brand = "Genuine Intel(R) CPU           T2600  @ 2.16GHz", INTEL, ID(6, 14, 8), LEVELS(0xa, 0x80000008),
+      .features = F_64 "vme ss pni", .drop = "lm syscall pse36" },
+    { "n270-v1", .brand = "Intel(R) Atom(TM) CPU N270   @ 1.60GHz", INTEL, ID(6, 28, 2), LEVELS(0xa, 0x80000008),
+      .features = F_64 "vme ss pni ssse3 movbe lahf-lm", .drop = "lm syscall pse36" },
+    { "core2duo-v1", .brand = "Intel(R) Core(TM)2 Duo CPU     T7700  @ 2.40GHz", INTEL, ID(6, 15, 11), LEVELS(0xa, 0x80000008),
+      .features = F_CONROE "vme ss cx16" },
+    { "phenom-v1", .brand = "AMD Phenom(tm) 9550 Quad-Core Processor", AMD, ID(16, 2, 3), LEVELS(5, 0x8000001a),
+      .features = F_OPTERON2 "vme abm popcnt sse4a rdtscp mmxext 3dnow 3dnowext fxsr-opt pdpe1gb" },
+
+    { "Conroe-v1", .brand = "Intel Celeron_4x0 (Conroe/Merom Class Core 2)", INTEL, ID(6, 15, 3), LEVELS(0xa, 0x80000008),
+      .features = F_CONROE "vme" },
+    { "Penryn-v1", .brand = "Intel Core 2 Duo P9xxx (Penryn Class Core 2)", INTEL, ID(6, 23, 3), LEVELS(0xa, 0x80000008),
+      .features = F_PENRYN "vme" },
+    { "Nehalem-v1", .brand = "Intel Core i7 9xx (Nehalem Class Core i7)", INTEL, ID(6, 26, 3), LEVELS(0xb, 0x80000008),
+      .features = F_NEHALEM "vme" },
+    { "Nehalem-v2", "Nehalem-IBRS", "Nehalem-v1", .brand = "Intel Core i7 9xx (Nehalem Core i7, IBRS update)", .features = "spec-ctrl" },
+    { "Westmere-v1", .brand = "Westmere E56xx/L56xx/X56xx (Nehalem-C)", INTEL, ID(6, 44, 1), LEVELS(0xb, 0x80000008),
+      .features = F_WESTMERE "vme" },
+    { "Westmere-v2", "Westmere-IBRS", "Westmere-v1", .brand = "Westmere E56xx/L56xx/X56xx (IBRS update)", .features = "spec-ctrl" },
+    { "SandyBridge-v1", .brand = "Intel Xeon E312xx (Sandy Bridge)", INTEL, ID(6, 42, 1), LEVELS(0xd, 0x80000008),
+      .features = F_SANDYBRIDGE "vme" },
+    { "SandyBridge-v2", "SandyBridge-IBRS", "SandyBridge-v1", .brand = "Intel Xeon E312xx (Sandy Bridge, IBRS update)",
+      .features = "spec-ctrl" },
+    { "IvyBridge-v1", .brand = "Intel Xeon E3-12xx v2 (Ivy Bridge)", INTEL, ID(6, 58, 9), LEVELS(0xd, 0x80000008),
+      .features = F_IVYBRIDGE "vme" },
+    { "IvyBridge-v2", "IvyBridge-IBRS", "IvyBridge-v1", .brand = "Intel Xeon E3-12xx v2 (Ivy Bridge, IBRS)", .features = "spec-ctrl" },
+    { "Haswell-v1", .brand = "Intel Core Processor (Haswell)", INTEL, ID(6, 60, 4), LEVELS(0xd, 0x80000008), .features = F_HASWELL "vme" },
+    { "Haswell-v2", "Haswell-noTSX", "Haswell-v1", .brand = "Intel Core Processor (Haswell, no TSX)", .stepping = 1, .drop = NO_TSX },
+    { "Haswell-v3", "Haswell-IBRS", "Haswell-v1", .brand = "Intel Core Processor (Haswell, IBRS)", .features = "spec-ctrl" },
+    { "Haswell-v4", "Haswell-noTSX-IBRS", "Haswell-v1", .brand = "Intel Core Processor (Haswell, no TSX, IBRS)", .stepping = 1,
+      .features = "spec-ctrl", .drop = NO_TSX },
+    { "Broadwell-v1", .brand = "Intel Core Processor (Broadwell)", INTEL, ID(6, 61, 2), LEVELS(0xd, 0x80000008),
+      .features = F_BROADWELL "vme" },
+    { "Broadwell-v2", "Broadwell-noTSX", "Broadwell-v1", .brand = "Intel Core Processor (Broadwell, no TSX)", .drop = NO_TSX },
+    { "Broadwell-v3", "Broadwell-IBRS", "Broadwell-v1", .brand = "Intel Core Processor (Broadwell, IBRS)", .features = "spec-ctrl" },
+    { "Broadwell-v4", "Broadwell-noTSX-IBRS", "Broadwell-v1", .brand = "Intel Core Processor (Broadwell, no TSX, IBRS)",
+      .features = "spec-ctrl", .drop = NO_TSX },
+    { "Skylake-Client-v1", .brand = "Intel Core Processor (Skylake)", INTEL, ID(6, 94, 3), LEVELS(0xd, 0x80000008),
+      .features = F_SKYLAKE "vme" },
+    { "Skylake-Client-v2", "Skylake-Client-IBRS", "Skylake-Client-v1", .brand = "Intel Core Processor (Skylake, IBRS)",
+      .features = "spec-ctrl" },
+    { "Skylake-Client-v3", "Skylake-Client-noTSX-IBRS", "Skylake-Client-v2", .brand = "Intel Core Processor (Skylake, IBRS, no TSX)",
+      .drop = NO_TSX },
+    { "Skylake-Client-v4", NULL, "Skylake-Client-v3", .features = "xsaves" },
+    { "Skylake-Server-v1", .brand = "Intel Xeon Processor (Skylake)", INTEL, ID(6, 85, 4), LEVELS(0xd, 0x80000008),
+      .features = F_SKYLAKE_SERVER "vme" },
+    { "Skylake-Server-v2", "Skylake-Server-IBRS", "Skylake-Server-v1", .brand = "Intel Xeon Processor (Skylake, IBRS)",
+      .features = "spec-ctrl", .drop = "clflushopt" },
+    { "Skylake-Server-v3", "Skylake-Server-noTSX-IBRS", "Skylake-Server-v2", .brand = "Intel Xeon Processor (Skylake, IBRS, no TSX)",
+      .drop = NO_TSX },
+    { "Skylake-Server-v4", NULL, "Skylake-Server-v3", .drop = NULL },
+    { "Skylake-Server-v5", NULL, "Skylake-Server-v3", .features = "xsaves" },
+    { "Cascadelake-Server-v1", .brand = "Intel Xeon Processor (Cascadelake)", INTEL, ID(6, 85, 6), LEVELS(0xd, 0x80000008),
+      .features = F_CASCADELAKE "vme" },
+    { "Cascadelake-Server-v2", NULL, "Cascadelake-Server-v1", .features = ARCH_V2 },
+    { "Cascadelake-Server-v3", "Cascadelake-Server-noTSX", "Cascadelake-Server-v2", .drop = NO_TSX },
+    { "Cascadelake-Server-v4", NULL, "Cascadelake-Server-v3", .drop = NULL },
+    { "Cascadelake-Server-v5", NULL, "Cascadelake-Server-v3", .features = "xsaves" },
+    { "Cooperlake-v1", .brand = "Intel Xeon Processor (Cooperlake)", INTEL, ID(6, 85, 10), LEVELS(0xd, 0x80000008),
+      .features = F_CASCADELAKE ARCH_V2 "vme avx512-bf16 stibp pschange-mc-no taa-no" },
+    { "Cooperlake-v2", NULL, "Cooperlake-v1", .features = "xsaves" },
+    { "Icelake-Server-v1", .brand = "Intel Xeon Processor (Icelake)", INTEL, ID(6, 134, 0), LEVELS(0xd, 0x80000008),
+      .features = F_ICELAKE "vme" },
+    { "Icelake-Server-v2", "Icelake-Server-noTSX", "Icelake-Server-v1", .drop = NO_TSX },
+    { "Icelake-Server-v3", NULL, "Icelake-Server-v2", .features = ARCH_V2 "pschange-mc-no taa-no" },
+    { "Icelake-Server-v4", NULL, "Icelake-Server-v3", .model = 106, .features = "avx512ifma fsrm rdpid sha-ni" },
+    { "Icelake-Server-v5", NULL, "Icelake-Server-v4", .features = "xsaves" },
+    { "Icelake-Server-v6", NULL, "Icelake-Server-v5", .drop = NULL },
+    { "SapphireRapids-v1", .brand = "Intel Xeon Processor (SapphireRapids)", INTEL, ID(6, 143, 4), LEVELS(0x20, 0x80000008),
+      .features = F_ICELAKE ARCH_V2 "vme pschange-mc-no taa-no avx512ifma fsrm rdpid sha-ni xsaves bus-lock-detect serialize tsx-ldtrk "
+                  "amx-bf16 avx512-fp16 amx-tile amx-int8 avx-vnni avx512-bf16 fzrm fsrs fsrc xfd" },
+    { "Denverton-v1", .brand = "Intel Atom Processor (Denverton)", INTEL, ID(6, 95, 1), LEVELS(0x15, 0x80000008),
+      .features = F_DENVERTON "vme mpx" },
+    { "Denverton-v2", NULL, "Denverton-v1", .drop = "mpx" },
+    { "Denverton-v3", NULL, "Denverton-v2", .features = "xsaves" },
+    { "Snowridge-v1", .brand = "Intel Atom Processor (SnowRidge)", INTEL, ID(6, 134, 1), LEVELS(0x1b, 0x80000008),
+      .features = F_DENVERTON "vme mpx umip gfni cldemote clwb movdiri movdir64b core-capability",
+      .drop = "rdctl-no skip-l1dfl-vmentry" },
+    { "Snowridge-v2", NULL, "Snowridge-v1", .brand = "Intel Atom Processor (Snowridge, no MPX)", .drop = "mpx" },
+    { "Snowridge-v3", NULL, "Snowridge-v2", .features = "xsaves" },
+    { "Snowridge-v4", NULL, "Snowridge-v3", .drop = "core-capability" },
+    { "KnightsMill-v1", .brand = "Intel Xeon Phi Processor (Knights Mill)", INTEL, ID(6, 133, 0), LEVELS(0xd, 0x80000008),
+      .features = F_BROADWELL "vme ss pdpe1gb avx512f avx512cd avx512er avx512pf avx512-4fmaps avx512-4vnniw avx512-vpopcntdq",
+      .drop = NO_TSX " pcid invpcid smap" },
+
+    { "Opteron_G1-v1", .brand = "AMD Opteron 240 (Gen 1 Class Opteron)", AMD, ID(15, 6, 1), LEVELS(5, 0x80000008), .features = F_64 "vme pni" },
+    { "Opteron_G2-v1", .brand = "AMD Opteron 22xx (Gen 2 Class Opteron)", AMD, ID(15, 6, 1), LEVELS(5, 0x8000000a),
+      .features = F_OPTERON2 "vme" },
+    { "Opteron_G3-v1", .brand = "AMD Opteron 23xx (Gen 3 Class Opteron)", AMD, ID(16, 2, 3), LEVELS(5, 0x8000000a),
+      .features = F_OPTERON3 "vme" },
+    { "Opteron_G4-v1", .brand = "AMD Opteron 62xx class CPU", AMD, ID(21, 1, 2), LEVELS(0xd, 0x8000001a), .features = F_OPTERON4 "vme" },
+    { "Opteron_G5-v1", .brand = "AMD Opteron 63xx class CPU", AMD, ID(21, 2, 0), LEVELS(0xd, 0x8000001a),
+      .features = F_OPTERON4 "vme f16c fma tbm" },
+    { "EPYC-v1", .brand = "AMD EPYC Processor", .vendor = "AuthenticAMD", .caches = &x86_caches_epyc, ID(23, 1, 2), LEVELS(0xd, 0x8000001e),
+      .features = F_EPYC "vme" },
+    { "EPYC-v2", "EPYC-IBPB", "EPYC-v1", .brand = "AMD EPYC Processor (with IBPB)", .features = "ibpb" },
+    { "EPYC-v3", NULL, "EPYC-v1", .features = "ibpb perfctr-core clzero xsaveerptr xsaves" },
+    { "EPYC-v4", NULL, "EPYC-v3", .drop = NULL },
+    { "EPYC-Rome-v1", .brand = "AMD EPYC-Rome Processor", .vendor = "AuthenticAMD", .caches = &x86_caches_rome, ID(23, 49, 0),
+      LEVELS(0xd, 0x8000001e), .features = F_ROME "vme" },
+    { "EPYC-Rome-v2", NULL, "EPYC-Rome-v1", .features = "ibrs amd-ssbd" },
+    { "EPYC-Rome-v3", NULL, "EPYC-Rome-v2", .drop = NULL },
+    { "EPYC-Rome-v4", NULL, "EPYC-Rome-v3", .drop = "xsaves" },
+    { "EPYC-Milan-v1", .brand = "AMD EPYC-Milan Processor", .vendor = "AuthenticAMD", .caches = &x86_caches_milan, ID(25, 1, 1),
+      LEVELS(0xd, 0x8000001e), .features = F_MILAN "vme" },
+    { "EPYC-Milan-v2", NULL, "EPYC-Milan-v1", .features = "vaes vpclmulqdq stibp-always-on amd-psfd" },
+    { "EPYC-Genoa-v1", .brand = "AMD EPYC-Genoa Processor", .vendor = "AuthenticAMD", .caches = &x86_caches_milan, ID(25, 17, 0),
+      LEVELS(0xd, 0x80000022),
+      .features = F_MILAN "vme vaes vpclmulqdq stibp-always-on amd-psfd la57 gfni avx512f avx512dq avx512ifma avx512cd avx512bw avx512vl "
+                  "avx512vbmi avx512vbmi2 avx512vnni avx512bitalg avx512-vpopcntdq avx512-bf16" },
+    { "Dhyana-v1", .brand = "Hygon Dhyana Processor", .vendor = "HygonGenuine", .caches = &x86_caches_epyc, ID(24, 0, 1),
+      LEVELS(0xd, 0x8000001e), .features = F_ZEN "vme ibpb" },
+    { "Dhyana-v2", NULL, "Dhyana-v1", .features = "xsaves" },
 };
+const unsigned x86_model_count = G_N_ELEMENTS(x86_models);
 
-enum have { NO, YES, ASK };      /* ASK: works, but off unless asked for */
-
-struct feature {
-    uint8_t word, bit;
-    uint8_t have;
-    const char *name, *alias;
-};
-
-static const struct feature features[] = {
-    { W_1_EDX, 0, YES, "fpu", NULL }, { W_1_EDX, 1, NO, "vme", NULL }, { W_1_EDX, 2, YES, "de", NULL },
-    { W_1_EDX, 3, YES, "pse", NULL }, { W_1_EDX, 4, YES, "tsc", NULL }, { W_1_EDX, 5, YES, "msr", NULL },
-    { W_1_EDX, 6, YES, "pae", NULL }, { W_1_EDX, 7, YES, "mce", NULL }, { W_1_EDX, 8, YES, "cx8", NULL },
-    { W_1_EDX, 9, YES, "apic", NULL }, { W_1_EDX, 11, YES, "sep", NULL }, { W_1_EDX, 12, YES, "mtrr", NULL },
-    { W_1_EDX, 13, YES, "pge", NULL }, { W_1_EDX, 14, YES, "mca", NULL }, { W_1_EDX, 15, YES, "cmov", NULL },
-    { W_1_EDX, 16, YES, "pat", NULL }, { W_1_EDX, 17, YES, "pse36", NULL }, { W_1_EDX, 18, NO, "pn", NULL },
-    { W_1_EDX, 19, YES, "clflush", "clfsh" }, { W_1_EDX, 21, NO, "ds", "dts" }, { W_1_EDX, 22, NO, "acpi", NULL },
-    { W_1_EDX, 23, YES, "mmx", NULL }, { W_1_EDX, 24, YES, "fxsr", NULL }, { W_1_EDX, 25, YES, "sse", NULL },
-    { W_1_EDX, 26, YES, "sse2", NULL }, { W_1_EDX, 27, ASK, "ss", NULL }, { W_1_EDX, 28, ASK, "ht", NULL },
-    { W_1_EDX, 29, NO, "tm", NULL }, { W_1_EDX, 31, NO, "pbe", NULL },
-    { W_1_ECX, 0, YES, "pni", "sse3" }, { W_1_ECX, 1, YES, "pclmulqdq", "pclmuldq" }, { W_1_ECX, 2, NO, "dtes64", NULL },
-    { W_1_ECX, 3, ASK, "monitor", NULL }, { W_1_ECX, 4, NO, "ds-cpl", "ds_cpl" }, { W_1_ECX, 5, NO, "vmx", NULL },
-    { W_1_ECX, 6, NO, "smx", NULL }, { W_1_ECX, 7, NO, "est", NULL }, { W_1_ECX, 8, NO, "tm2", NULL },
-    { W_1_ECX, 9, YES, "ssse3", NULL }, { W_1_ECX, 12, YES, "fma", NULL }, { W_1_ECX, 13, YES, "cx16", NULL },
-    { W_1_ECX, 14, NO, "xtpr", NULL }, { W_1_ECX, 15, NO, "pdcm", NULL }, { W_1_ECX, 17, YES, "pcid", NULL },
-    { W_1_ECX, 18, NO, "dca", NULL }, { W_1_ECX, 19, YES, "sse4.1", "sse4_1" }, { W_1_ECX, 20, YES, "sse4.2", "sse4_2" },
-    { W_1_ECX, 21, YES, "x2apic", NULL }, { W_1_ECX, 22, YES, "movbe", NULL }, { W_1_ECX, 23, YES, "popcnt", NULL },
-    { W_1_ECX, 24, YES, "tsc-deadline", "tsc_deadline" }, { W_1_ECX, 25, YES, "aes", NULL }, { W_1_ECX, 26, YES, "xsave", NULL },
-    { W_1_ECX, 28, YES, "avx", NULL }, { W_1_ECX, 29, YES, "f16c", NULL }, { W_1_ECX, 30, YES, "rdrand", NULL },
-    { W_1_ECX, 31, YES, "hypervisor", NULL },
-    { W_7_EBX, 0, YES, "fsgsbase", NULL }, { W_7_EBX, 1, YES, "tsc-adjust", "tsc_adjust" }, { W_7_EBX, 2, NO, "sgx", NULL },
-    { W_7_EBX, 3, YES, "bmi1", NULL }, { W_7_EBX, 4, NO, "hle", NULL }, { W_7_EBX, 5, YES, "avx2", NULL },
-    { W_7_EBX, 6, YES, "fdp-excptn-only", NULL }, { W_7_EBX, 7, YES, "smep", NULL }, { W_7_EBX, 8, YES, "bmi2", NULL },
-    { W_7_EBX, 9, YES, "erms", NULL }, { W_7_EBX, 10, YES, "invpcid", NULL }, { W_7_EBX, 11, NO, "rtm", NULL },
-    { W_7_EBX, 13, YES, "zero-fcs-fds", NULL }, { W_7_EBX, 14, NO, "mpx", NULL }, { W_7_EBX, 16, NO, "avx512f", NULL },
-    { W_7_EBX, 17, NO, "avx512dq", NULL }, { W_7_EBX, 18, YES, "rdseed", NULL }, { W_7_EBX, 19, YES, "adx", NULL },
-    { W_7_EBX, 20, YES, "smap", NULL }, { W_7_EBX, 21, NO, "avx512ifma", NULL }, { W_7_EBX, 23, YES, "clflushopt", NULL },
-    { W_7_EBX, 24, YES, "clwb", NULL }, { W_7_EBX, 25, NO, "intel-pt", NULL }, { W_7_EBX, 28, NO, "avx512cd", NULL },
-    { W_7_EBX, 29, YES, "sha-ni", NULL }, { W_7_EBX, 30, NO, "avx512bw", NULL }, { W_7_EBX, 31, NO, "avx512vl", NULL },
-    { W_7_ECX, 1, NO, "avx512vbmi", NULL }, { W_7_ECX, 2, YES, "umip", NULL }, { W_7_ECX, 3, NO, "pku", NULL },
-    { W_7_ECX, 5, NO, "waitpkg", NULL }, { W_7_ECX, 8, YES, "gfni", NULL }, { W_7_ECX, 9, YES, "vaes", NULL },
-    { W_7_ECX, 10, YES, "vpclmulqdq", NULL }, { W_7_ECX, 16, NO, "la57", NULL }, { W_7_ECX, 22, YES, "rdpid", NULL },
-    { W_7_ECX, 25, NO, "cldemote", NULL }, { W_7_ECX, 27, NO, "movdiri", NULL }, { W_7_ECX, 28, NO, "movdir64b", NULL },
-    { W_7_EDX, 4, YES, "fsrm", NULL }, { W_7_EDX, 10, ASK, "md-clear", NULL }, { W_7_EDX, 14, NO, "serialize", NULL },
-    { W_7_EDX, 26, YES, "spec-ctrl", NULL }, { W_7_EDX, 27, YES, "stibp", NULL },
-    { W_7_EDX, 29, YES, "arch-capabilities", NULL }, { W_7_EDX, 30, NO, "core-capability", NULL }, { W_7_EDX, 31, YES, "ssbd", NULL },
-    { W_7_2_EDX, 4, YES, "bhi-ctrl", NULL },      /* with it Linux does not clear branch history by hand at each system call */
-    { W_EXT_EDX, 11, YES, "syscall", NULL }, { W_EXT_EDX, 20, YES, "nx", "xd" }, { W_EXT_EDX, 22, NO, "mmxext", NULL },
-    { W_EXT_EDX, 25, NO, "fxsr-opt", "ffxsr" }, { W_EXT_EDX, 26, YES, "pdpe1gb", NULL }, { W_EXT_EDX, 27, YES, "rdtscp", NULL },
-    { W_EXT_EDX, 29, YES, "lm", "i64" }, { W_EXT_EDX, 30, NO, "3dnowext", NULL }, { W_EXT_EDX, 31, NO, "3dnow", NULL },
-    { W_EXT_ECX, 0, YES, "lahf-lm", "lahf_lm" }, { W_EXT_ECX, 1, ASK, "cmp-legacy", "cmp_legacy" }, { W_EXT_ECX, 2, NO, "svm", NULL },
-    { W_EXT_ECX, 5, YES, "abm", "lzcnt" }, { W_EXT_ECX, 6, NO, "sse4a", NULL }, { W_EXT_ECX, 7, NO, "misalignsse", NULL },
-    { W_EXT_ECX, 8, YES, "3dnowprefetch", NULL }, { W_EXT_ECX, 11, NO, "xop", NULL }, { W_EXT_ECX, 16, NO, "fma4", NULL },
-    { W_EXT_ECX, 21, NO, "tbm", NULL },
-    { W_D1_EAX, 0, YES, "xsaveopt", NULL }, { W_D1_EAX, 1, YES, "xsavec", NULL }, { W_D1_EAX, 2, YES, "xgetbv1", NULL },
-    { W_D1_EAX, 3, YES, "xsaves", NULL }, { W_6_EAX, 2, YES, "arat", NULL }, { W_POWER_EDX, 8, YES, "invtsc", NULL },
-};
-#define FEATURES (sizeof(features) / sizeof(features[0]))
-
-#define BASE_X86 "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 hypervisor x2apic " \
-    "syscall nx lm "
-/* what costs nothing and makes every kernel quicker */
-#define PLATFORM "tsc-deadline tsc-adjust arat invtsc spec-ctrl stibp ssbd bhi-ctrl arch-capabilities rdtscp pcid "
-
-/*
- * Programs built with function clones per processor (gcc's target_clones, __builtin_cpu_is) go by family and model and then use
- * that processor's instructions unasked: so each row names a real processor that has no more than the row offers (Westmere, Nehalem,
- * a family-15 one).
- */
-static const struct x86_model models[] = {
-    { "max", "everything that this emulator implements (default)", "GenuineIntel", "emu virtual CPU", 0x16, 0x80000008, 6, 44, 2, "*" },
-    { "qemu64", "a plain 64-bit CPU", "AuthenticAMD", "QEMU Virtual CPU version 2.5+", 0xd, 0x8000000a, 15, 107, 1,
-      BASE_X86 "pni cx16 lahf-lm" },
-    { "x86-64-v1", "x86-64 baseline", "GenuineIntel", "emu virtual CPU (x86-64-v1)", 0x16, 0x80000008, 15, 6, 4, BASE_X86 PLATFORM },
-    { "x86-64-v2", "SSE4.2, POPCNT, CMPXCHG16B", "GenuineIntel", "emu virtual CPU (x86-64-v2)", 0x16, 0x80000008, 6, 26, 3,
-      BASE_X86 PLATFORM "pni ssse3 sse4.1 sse4.2 popcnt cx16 lahf-lm" },
-};
-#define MODELS (sizeof(models) / sizeof(models[0]))
-
-const char *x86_model_name(unsigned n)
+/* "Haswell" of "Haswell-v1": the family's name means its first version. x86-64-v2 is a name of its own. */
+static bool is_family(const char *row, const char *name)
 {
-    return n < MODELS ? models[n].name : NULL;
+    size_t n = strlen(name);
+
+    return strncmp(row, name, n) == 0 && strcmp(row + n, "-v1") == 0 && strcmp(name, "x86-64") != 0;
 }
 
-void x86_models_help(FILE *out)
+const struct x86_model *x86_model_find(const char *name)
 {
-    fprintf(out, "Available CPUs:\n");
-    for (unsigned i = 0; i < MODELS; i++) {
-        fprintf(out, "x86 %-20s  %s\n", models[i].name, models[i].desc);
-    }
-    fprintf(out, "\nFeatures (model,+feature,-feature,feature=on|off):\n");
-    unsigned column = 0;
-    for (unsigned i = 0; i < FEATURES; i++) {
-        if (features[i].have == NO || (x86_host_lacks(features[i].word) >> features[i].bit & 1)) {
-            continue;
-        }
-        if (column + strlen(features[i].name) + 3 > 78) {
-            fprintf(out, "\n");
-            column = 0;
-        }
-        column += fprintf(out, "%s%s", column ? " " : "  ", features[i].name);
-    }
-    fprintf(out, "\n");
-}
+    for (unsigned i = 0; name && i < x86_model_count; i++) {
+        const struct x86_model *m = &x86_models[i];
 
-/* "tsc_deadline" is "tsc-deadline" */
-static bool same_name(const char *a, const char *b, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        char x = a[i] == '_' ? '-' : a[i], y = b[i] == '_' ? '-' : b[i];
-        if (g_ascii_tolower(x) != g_ascii_tolower(y)) {
-            return false;
-        }
-    }
-    return b[n] == 0;
-}
-
-static const struct feature *feature_find(const char *name, size_t n)
-{
-    for (unsigned i = 0; i < FEATURES; i++) {
-        if (same_name(name, features[i].name, n) || (features[i].alias && same_name(name, features[i].alias, n))) {
-            return &features[i];
+        if (strcmp(m->name, name) == 0 || g_strcmp0(m->alias, name) == 0 || is_family(m->name, name)) {
+            return m;
         }
     }
     return NULL;
 }
 
-static bool unknown_feature(const char *name, size_t n, GError **err)
+const char *x86_model_name(unsigned n)
 {
-    const char *names[FEATURES + 1] = { NULL };
-    g_autofree char *word = g_strndup(name, n);
-
-    for (unsigned i = 0; i < FEATURES; i++) {
-        names[i] = features[i].name;
-    }
-    return error_unknown(err, "CPU feature", word, names, "-cpu help");
+    return n < x86_model_count ? x86_models[n].name : NULL;
 }
 
-static bool feature_set(struct x86_cpu *x, const char *name, size_t n, bool on, GError **err)
+static void help_line(FILE *out, const char *name, const char *desc)
 {
-    const struct feature *f = feature_find(name, n);
-
-    if (!f) {
-        return unknown_feature(name, n, err);
-    }
-    if (on && f->have == NO) {
-        return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: CPU feature '%s'", f->name);
-    }
-    if (on) {
-        x->cpuid_words[f->word] |= 1u << f->bit;
-    } else {
-        x->cpuid_words[f->word] &= ~(1u << f->bit);
-    }
-    return true;
+    fprintf(out, "x86 %-25s %s\n", name, desc);
 }
 
-static void model_features(struct x86_cpu *x, const struct x86_model *m)
+void x86_models_help(FILE *out)
 {
-    if (strcmp(m->features, "*") == 0) {
-        for (unsigned i = 0; i < FEATURES; i++) {
-            if (features[i].have == YES) {
-                x->cpuid_words[features[i].word] |= 1u << features[i].bit;
+    uint32_t offered[W_COUNT];
+    char text[80];
+    unsigned column;
+
+    fprintf(out, "Available CPUs:\n");
+    for (unsigned i = 0; i < x86_model_count; i++) {
+        const struct x86_model *m = &x86_models[i];
+        const char *desc = m->desc ? m->desc : m->brand && *m->brand ? m->brand : m->of && x86_model_find(m->of)->brand ?
+                           x86_model_find(m->of)->brand : "";
+        size_t n = strlen(m->name);
+
+        if (n > 3 && strcmp(m->name + n - 3, "-v1") == 0 && strcmp(m->name, "x86-64-v1") != 0) {
+            g_autofree char *family = g_strndup(m->name, n - 3);
+            snprintf(text, sizeof(text), "(alias of %s)", m->name);
+            help_line(out, family, text);
+        }
+        if (m->alias) {
+            snprintf(text, sizeof(text), "(alias of %s)", m->name);
+            help_line(out, m->alias, text);
+        }
+        help_line(out, m->name, desc);
+    }
+    help_line(out, "host", "the host's processor (with -accel kvm only)");
+    x86_features_offered(offered);
+    for (unsigned have = 2; have-- > 0;) {
+        fprintf(out, have ? "\nRecognized CPUID flags:\n" : "\nRecognized, but not implemented here (dropped with a warning, refused with enforce):\n");
+        column = 0;
+        for (unsigned i = 0; i < x86_feature_count; i++) {
+            if ((offered[x86_features[i].word] >> x86_features[i].bit & 1) != have) {
+                continue;
             }
+            if (column + strlen(x86_features[i].name) + 1 > 78) {
+                fprintf(out, "\n");
+                column = 0;
+            }
+            column += fprintf(out, "%s%s", column ? " " : "  ", x86_features[i].name);
         }
-        return;
+        fprintf(out, "\n");
     }
-    for (const char *p = m->features; *p;) {
-        size_t n = strcspn(p, " ");
-        gboolean ok = feature_set(x, p, n, true, NULL);
-
-        g_assert(ok);
-        p += n + strspn(p + n, " ");
-    }
-}
-
-/* --- key=value --- */
-
-static const char *const ignored[] = {      /* meaningful to other accelerators or machines only */
-    "migratable", "check", "enforce", "kvm", "pmu", "host-phys-bits", "host-phys-bits-limit", "host-cache-info", "l3-cache",
-};
-
-static bool number_set(struct x86_cpu *x, const char *key, const char *value, bool *known, GError **err)
-{
-    static const struct { const char *key; uint64_t max; } keys[] = {
-        { "family", 0xff + 0xf }, { "model", 0xff }, { "stepping", 0xf }, { "level", 0xffffffff }, { "xlevel", 0xffffffff },
-        { "phys-bits", 52 },
-    };
-    uint64_t v;
-    unsigned i;
-
-    for (i = 0; i < G_N_ELEMENTS(keys) && strcmp(keys[i].key, key); i++) {
-    }
-    *known = i < G_N_ELEMENTS(keys);
-    if (!*known) {
-        return true;
-    }
-    if (!parse_uint(value, &v, err)) {
-        return false;
-    }
-    if (v > keys[i].max || (i == 5 && v < 32)) {
-        return error_set(err, EMU_ERROR_INVALID, "CPU property %s=%s is out of range", key, value);
-    }
-    switch (i) {
-    case 0: x->family = v; break;
-    case 1: x->cpu_model = v; break;
-    case 2: x->stepping = v; break;
-    case 3: x->level = v; break;
-    case 4: x->xlevel = v; break;
-    default: x->phys_bits = v;
-    }
-    return true;
-}
-
-static bool property_set(struct x86_cpu *x, const char *item, const char *eq, GError **err)
-{
-    g_autofree char *key = g_strndup(item, eq - item);
-    const char *value = eq + 1;
-    bool known, on;
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(ignored); i++) {
-        if (strcmp(key, ignored[i]) == 0) {
-            return true;
-        }
-    }
-    if (strcmp(key, "vendor") == 0) {
-        if (strlen(value) != 12) {
-            return error_set(err, EMU_ERROR_INVALID, "CPU vendor '%s' must have 12 characters, as GenuineIntel has", value);
-        }
-        memcpy(x->vendor, value, 12);
-        x->intel = memcmp(value, "GenuineIntel", 12) == 0;
-        return true;
-    }
-    if (strcmp(key, "model-id") == 0) {
-        g_strlcpy(x->brand, value, sizeof(x->brand));
-        return true;
-    }
-    if (!number_set(x, key, value, &known, err)) {
-        return false;
-    }
-    if (known) {
-        return true;
-    }
-    if (!feature_find(key, strlen(key))) {
-        return unknown_feature(key, strlen(key), err);
-    }
-    return parse_bool(value, &on, err) && feature_set(x, key, strlen(key), on, err);
-}
-
-static bool item_apply(struct x86_cpu *x, const char *item, GError **err)
-{
-    const char *eq = strchr(item, '=');
-
-    if (*item == '+' || *item == '-') {
-        return feature_set(x, item + 1, strlen(item + 1), *item == '+', err);
-    }
-    if (eq) {
-        return property_set(x, item, eq, err);
-    }
-    for (unsigned i = 0; i < G_N_ELEMENTS(ignored); i++) {
-        if (strcmp(item, ignored[i]) == 0) {
-            return true;
-        }
-    }
-    return feature_set(x, item, strlen(item), true, err);
-}
-
-bool x86_model_apply(struct x86_cpu *x, const char *text, GError **err)
-{
-    g_auto(GStrv) items = g_strsplit(text ? text : "max", ",", -1);
-    const struct x86_model *m = NULL;
-
-    for (unsigned i = 0; i < MODELS; i++) {
-        if (g_strcmp0(items[0], models[i].name) == 0) {
-            m = &models[i];
-        }
-    }
-    if (!m) {
-        const char *names[MODELS + 1] = { NULL };
-        for (unsigned i = 0; i < MODELS; i++) {
-            names[i] = models[i].name;
-        }
-        return error_unknown(err, "CPU model", items[0] ? items[0] : "", names, "-cpu help");
-    }
-    x->model = m;
-    memcpy(x->vendor, m->vendor, 12);
-    x->intel = strcmp(m->vendor, "GenuineIntel") == 0;
-    g_strlcpy(x->brand, m->brand, sizeof(x->brand));
-    x->family = m->family;
-    x->cpu_model = m->model;
-    x->stepping = m->stepping;
-    x->level = m->level;
-    x->xlevel = m->xlevel;
-    x->phys_bits = 40;
-    model_features(x, m);
-    for (char **p = items + 1; *p; p++) {
-        if (**p && !item_apply(x, *p, err)) {
-            return false;
-        }
-    }
-    for (unsigned w = 0; w < W_COUNT; w++) {
-        x->cpuid_words[w] &= ~x86_host_lacks(w);
-    }
-    x86_derive_masks(x);
-    return true;
 }

@@ -284,7 +284,7 @@ uint64_t x86_do_ltr(struct x86_state *s, uint64_t selector, uint64_t b, uint64_t
 
 static void load_table(struct x86_state *s, struct x86_table *t, uint64_t base, uint64_t limit)
 {
-    if (x86_cpl(s) || (x86_code64(s) && !x86_canonical(base))) {
+    if (x86_cpl(s) || (x86_code64(s) && !x86_canonical_base(s, base))) {
         x86_raise(s, X86_GP, true, 0);
     }
     t->base = x86_code64(s) ? base : (uint32_t)base;
@@ -445,11 +445,11 @@ void x86_stack_desc(struct x86_state *s, struct x86_stack *st, const struct x86_
 }
 
 /* Linear address of `size` bytes at offset `at`, inside the limit. */
-static bool stack_at(const struct x86_stack *st, uint64_t at, unsigned size, uint64_t *va, struct mmu_fault *f)
+static bool stack_at(const struct x86_state *s, const struct x86_stack *st, uint64_t at, unsigned size, uint64_t *va, struct mmu_fault *f)
 {
     if (st->flat64) {
         *va = at;
-        return x86_canonical(at) || fault_set(f, X86_SS_FAULT, 0);
+        return x86_canonical(s, at) || fault_set(f, X86_SS_FAULT, 0);
     }
     at &= st->mask;
     if (st->attr & SEG_EC) {
@@ -468,7 +468,7 @@ bool x86_push(struct x86_state *s, struct x86_stack *st, unsigned size, uint64_t
 {
     uint64_t va;
 
-    if (!stack_at(st, st->sp - size, size, &va, f) || !mem_st(s, va, size, st->regime, v, f)) {
+    if (!stack_at(s, st, st->sp - size, size, &va, f) || !mem_st(s, va, size, st->regime, v, f)) {
         return false;
     }
     st->sp -= size;
@@ -479,7 +479,7 @@ bool x86_pop(struct x86_state *s, struct x86_stack *st, unsigned size, uint64_t 
 {
     uint64_t va;
 
-    if (!stack_at(st, st->sp, size, &va, f) || !mem_ld(s, va, size, st->regime, v, f)) {
+    if (!stack_at(s, st, st->sp, size, &va, f) || !mem_ld(s, va, size, st->regime, v, f)) {
         return false;
     }
     st->sp += size;
@@ -525,5 +525,5 @@ bool x86_tss_rsp(struct x86_state *s, unsigned index, uint64_t *rsp, struct mmu_
     if (!mem_ld(s, s->tr.base + at, 8, X86_REGIME_IMPLICIT, rsp, f)) {
         return false;
     }
-    return x86_canonical(*rsp) || fault_set(f, X86_SS_FAULT, 0);
+    return x86_canonical(s, *rsp) || fault_set(f, X86_SS_FAULT, 0);
 }

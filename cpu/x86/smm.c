@@ -214,6 +214,7 @@ void x86_smm_enter(struct x86_state *s, bool halted)
     log_printf(LOG_INT, "vCPU %u: SMI at pc %04x:%016" PRIx64 ", smbase %08x\n", c->index, s->seg[X86_CS].selector, s->env.pc, s->smbase);
     area_save(s, &a, halted);
     see_memory(s, true);
+    s->smi_count++;
     if (!dma_write(c->memory, (uint64_t)s->smbase + AREA_AT, a.b, sizeof(a.b))) {
         log_guest("vCPU %u: the SMM state-save area at %08x is not RAM", c->index, s->smbase + AREA_AT);
     }

@@ -53,10 +53,12 @@ struct x86_state {
     uint64_t xcr0, xss;
     uint64_t efer, star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, pat;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t hwcr, smi_count;
     uint64_t misc_enable, tsc_offset, tsc_adjust, spec_ctrl, debugctl, mcg_status, mcg_ctl;
     uint64_t mtrr_def, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
     uint64_t mc_bank[4 * 10];
     uint32_t pkru;
+    uint16_t pkeys_seen;                 /* not architectural: keys whose pages the TLB may hold */
     uint32_t mxcsr;
 
     uint8_t fx[512] __attribute__((aligned(64)));      /* FXSAVE image; its x87/MMX part is the guest's (XMM part unused) */
@@ -97,12 +99,14 @@ struct x86_cpu {
     struct x86_state s __attribute__((aligned(64)));
     const struct x86_model *model;
     uint32_t cpuid_feature_words[16];    /* what this CPU offers, by enum x86_feature bit: features[f / 32] bit f % 32 */
-    uint32_t cpuid_words[16];            /* feature registers of CPUID, by enum x86_cpuid_word (models.h) */
+    uint32_t cpuid_words[24];            /* feature registers of CPUID, by enum x86_cpuid_word (models.h) */
     char vendor[12], brand[49];          /* CPUID 0, 80000002h; the model's, unless -cpu says otherwise */
     uint32_t level, xlevel;              /* highest leaves */
     uint16_t family, cpu_model, stepping;
     uint8_t phys_bits;                   /* width of physical addresses */
     bool page_1g, intel;                 /* 1 GiB pages; behaves as GenuineIntel where the makers differ */
+    bool l3_cache, signature, timing_leaf;     /* CPUID shows an L3; 40000000h says TCG; 40000010h */
+    const struct x86_cache_set *caches;  /* cpuid.c */
     uint64_t cr4_mask, efer_mask, xcr0_mask;   /* bits that exist */
     uint32_t apic_id;
     struct x86_lapic *lapic;             /* core/x86_intc.h; NULL: none */

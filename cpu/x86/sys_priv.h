@@ -43,16 +43,26 @@ enum x86_vector {
 #define CR4_OSFXSR (1u << 9)
 #define CR4_OSXMMEXCPT (1u << 10)
 #define CR4_UMIP (1u << 11)
+#define CR4_LA57 (1u << 12)
 #define CR4_FSGSBASE (1u << 16)
 #define CR4_PCIDE (1u << 17)
 #define CR4_OSXSAVE (1u << 18)
 #define CR4_SMEP (1u << 20)
 #define CR4_SMAP (1u << 21)
+#define CR4_PKE (1u << 22)
 
 #define EFER_SCE (1u << 0)
 #define EFER_LME (1u << 8)
 #define EFER_LMA (1u << 10)
 #define EFER_NXE (1u << 11)
+
+#define MISC_FAST_STRING (1ull << 0)      /* IA32_MISC_ENABLE */
+#define MISC_MONITOR (1ull << 18)
+#define MISC_LIMIT_CPUID (1ull << 22)
+#define MISC_XD_DISABLE (1ull << 34)
+#define HWCR_MC_STATUS_WR (1u << 18)
+#define DEBUGCTL_LBR (1u << 0)
+#define DEBUGCTL_BTF (1u << 1)
 
 /* x86_segment.attr */
 #define SEG_TYPE 0x0fu
@@ -99,7 +109,20 @@ static inline bool x86_lma(const struct x86_state *s) { return s->hflags & X86_M
 /* Protected mode proper: not real, not virtual-8086. */
 static inline bool x86_prot(const struct x86_state *s) { return (s->hflags & (X86_MODE_PE | X86_MODE_VM)) == X86_MODE_PE; }
 static inline unsigned x86_iopl(const struct x86_state *s) { return s->eflags >> 12 & 3; }
-static inline bool x86_canonical(uint64_t va) { return (uint64_t)((int64_t)(va << 16) >> 16) == va; }
+/* Linear addresses have 48 bits, 57 with CR4.LA57. */
+static inline bool x86_canonical(const struct x86_state *s, uint64_t va)
+{
+    unsigned up = s->cr4 & CR4_LA57 ? 7 : 16;
+
+    return (uint64_t)((int64_t)(va << up) >> up) == va;
+}
+/* As the CPU can have them at most: what is loaded into bases is checked for that, whatever CR4 says. */
+static inline bool x86_canonical_base(const struct x86_state *s, uint64_t va)
+{
+    unsigned up = x86_of_state((void *)(uintptr_t)s)->cr4_mask & CR4_LA57 ? 7 : 16;
+
+    return (uint64_t)((int64_t)(va << up) >> up) == va;
+}
 static inline unsigned x86_regime_at(const struct x86_state *s, unsigned cpl)
 {
     if (cpl == 3) {
@@ -155,6 +178,7 @@ bool x86_vector_has_code(unsigned vector);
 /* mmu_gpr.c */
 bool x86_walk(struct cpu *c, uint64_t va, enum mem_access access, unsigned regime, bool commit, struct mmu_result *res,
               struct mmu_fault *fault);
+void x86_set_pkru(struct x86_state *s, uint32_t v);
 bool x86_load_pdptes(struct x86_state *s, uint64_t cr3);   /* false: a reserved bit is set */
 
 /* segments_gpr.c */
@@ -243,6 +267,15 @@ unsigned x86_xsave_size(uint64_t which, bool compact);
 bool x86_xsave_component(unsigned n, unsigned *size, unsigned *at);
 
 /* cpuid.c */
+/* topology.c: -smp as counts and as shifts into an APIC id; leaves. */
+struct x86_topology { unsigned threads, cores, dies, per_package, core_shift, die_shift, package_shift; };
+struct x86_topology x86_topology(const struct machine *m);
+void x86_leaf_topology(struct x86_cpu *x, uint32_t subleaf, bool dies, struct x86_cpuid *o);
+void x86_leaf_4(struct x86_cpu *x, uint32_t n, struct x86_cpuid *o);
+void x86_leaf_80000005(struct x86_cpu *x, struct x86_cpuid *o);
+void x86_leaf_80000006(struct x86_cpu *x, struct x86_cpuid *o);
+void x86_leaf_8000001d(struct x86_cpu *x, uint32_t n, struct x86_cpuid *o);
+void x86_leaf_8000001e(struct x86_cpu *x, struct x86_cpuid *o);
 /* Bits of CR4, EFER, XCR0 that this CPU has. */
 void x86_derive_masks(struct x86_cpu *x);
 uint64_t x86_xcr0_mask(const struct x86_cpu *x);

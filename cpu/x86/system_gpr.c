@@ -128,7 +128,7 @@ static void write_cr4(struct x86_state *s, uint64_t v)
     uint64_t changed = v ^ s->cr4;
 
     if ((v & ~x->cr4_mask) || (x86_lma(s) && !(v & CR4_PAE)) ||
-        ((changed & v & CR4_PCIDE) && (!x86_lma(s) || (s->cr3 & 0xfff)))) {
+        ((changed & v & CR4_PCIDE) && (!x86_lma(s) || (s->cr3 & 0xfff))) || ((changed & CR4_LA57) && x86_lma(s))) {
         raise_gp(s);
     }
     if ((changed & (CR4_PGE | CR4_PAE | CR4_PSE | CR4_SMEP)) && (v & CR4_PAE) && (s->cr0 & CR0_PG) && !x86_lma(s) &&
@@ -136,7 +136,7 @@ static void write_cr4(struct x86_state *s, uint64_t v)
         raise_gp(s);
     }
     s->cr4 = v;
-    if (changed & (CR4_PGE | CR4_PAE | CR4_PSE | CR4_SMEP | CR4_SMAP | CR4_PCIDE)) {
+    if (changed & (CR4_PGE | CR4_PAE | CR4_PSE | CR4_SMEP | CR4_SMAP | CR4_PCIDE | CR4_PKE | CR4_LA57)) {
         flush(s, TLB_FLUSH_ALL, 0, 0);
     }
     x86_update_hflags(s);
@@ -210,7 +210,7 @@ uint64_t x86_do_invlpg(struct x86_state *s, uint64_t va, uint64_t b, uint64_t c,
 {
     (void)b, (void)c, (void)d;
     need_cpl0(s);
-    if (x86_code64(s) && !x86_canonical(va)) {
+    if (x86_code64(s) && !x86_canonical(s, va)) {
         return 0;      /* a no-operation (SDM vol. 2, INVLPG) */
     }
     flush(s, TLB_FLUSH_PAGE, x86_asid(s), va);
@@ -227,7 +227,7 @@ uint64_t x86_do_invpcid(struct x86_state *s, uint64_t type, uint64_t at, uint64_
     if (!mem_ld(s, at, 8, x86_regime_at(s, 0), &lo, &f) || !mem_ld(s, at + 8, 8, x86_regime_at(s, 0), &va, &f)) {
         x86_raise_fault(s, &f);
     }
-    if (type > 3 || (type < 2 && lo >> 12) || (type < 2 && (lo & 0xfff) && !(s->cr4 & CR4_PCIDE)) || (!type && !x86_canonical(va))) {
+    if (type > 3 || (type < 2 && lo >> 12) || (type < 2 && (lo & 0xfff) && !(s->cr4 & CR4_PCIDE)) || (!type && !x86_canonical(s, va))) {
         raise_gp(s);
     }
     uint32_t asid = s->cr4 & CR4_PCIDE ? 1 + (uint32_t)lo : 0;
@@ -314,6 +314,31 @@ uint64_t x86_do_xsetbv(struct x86_state *s, uint64_t ecx, uint64_t v, uint64_t c
     return 0;
 }
 
+uint64_t x86_do_rdpkru(struct x86_state *s, uint64_t ecx, uint64_t b, uint64_t c, uint64_t d)
+{
+    (void)b, (void)c, (void)d;
+    if (!(s->cr4 & CR4_PKE)) {
+        x86_raise(s, X86_UD, false, 0);
+    }
+    if ((uint32_t)ecx) {
+        raise_gp(s);
+    }
+    return s->pkru;
+}
+
+uint64_t x86_do_wrpkru(struct x86_state *s, uint64_t ecx, uint64_t edx_eax, uint64_t c, uint64_t d)
+{
+    (void)c, (void)d;
+    if (!(s->cr4 & CR4_PKE)) {
+        x86_raise(s, X86_UD, false, 0);
+    }
+    if ((uint32_t)ecx || edx_eax >> 32) {
+        raise_gp(s);
+    }
+    x86_set_pkru(s, (uint32_t)edx_eax);
+    return 0;
+}
+
 uint64_t x86_do_rdpmc(struct x86_state *s, uint64_t ecx, uint64_t b, uint64_t c, uint64_t d)
 {
     (void)ecx, (void)b, (void)c, (void)d;
@@ -323,7 +348,7 @@ uint64_t x86_do_rdpmc(struct x86_state *s, uint64_t ecx, uint64_t b, uint64_t c,
 uint64_t x86_do_wrfsbase(struct x86_state *s, uint64_t v, uint64_t b, uint64_t c, uint64_t d)
 {
     (void)b, (void)c, (void)d;
-    if (!x86_canonical(v)) {
+    if (!x86_canonical_base(s, v)) {
         raise_gp(s);
     }
     s->seg[X86_FS].base = s->seg_base_fs = v;
@@ -333,7 +358,7 @@ uint64_t x86_do_wrfsbase(struct x86_state *s, uint64_t v, uint64_t b, uint64_t c
 uint64_t x86_do_wrgsbase(struct x86_state *s, uint64_t v, uint64_t b, uint64_t c, uint64_t d)
 {
     (void)b, (void)c, (void)d;
-    if (!x86_canonical(v)) {
+    if (!x86_canonical_base(s, v)) {
         raise_gp(s);
     }
     s->seg[X86_GS].base = s->seg_base_gs = v;

@@ -65,7 +65,7 @@ uint64_t x86_do_sysret(struct x86_state *s, uint64_t opsize, uint64_t b, uint64_
     if (!(s->efer & EFER_SCE) || (!x86_code64(s) && (x->intel || !x86_prot(s)))) {
         x86_raise(s, X86_UD, false, 0);
     }
-    if (x86_cpl(s) || (opsize == 8 && !x86_canonical(pc))) {
+    if (x86_cpl(s) || (opsize == 8 && !x86_canonical(s, pc))) {
         x86_raise(s, X86_GP, true, 0);
     }
     if (x86_code64(s)) {
@@ -110,7 +110,7 @@ uint64_t x86_do_sysexit(struct x86_state *s, uint64_t opsize, uint64_t b, uint64
         x86_raise(s, X86_GP, true, 0);
     }
     if (opsize == 8) {
-        if (!x86_canonical(pc) || !x86_canonical(sp)) {
+        if (!x86_canonical(s, pc) || !x86_canonical(s, sp)) {
             x86_raise(s, X86_GP, true, 0);
         }
         set_flat(s, (cs + 32) | 3, (cs + 40) | 3, 3, true);
@@ -148,7 +148,7 @@ static bool return_code_seg(struct x86_state *s, unsigned selector, struct x86_d
 static bool target_ok(struct x86_state *s, const struct x86_desc *d, uint64_t ip, struct mmu_fault *f)
 {
     if (x86_lma(s) && (desc_attr(d) & SEG_L)) {
-        return x86_canonical(ip) || fault_gp(f, 0);
+        return x86_canonical(s, ip) || fault_gp(f, 0);
     }
     return ip <= desc_limit(d) || fault_gp(f, 0);
 }
@@ -359,7 +359,7 @@ static bool iret_protected(struct x86_state *s, unsigned opsize, uint32_t next, 
     }
     x86_stack_current(s, &st);
     if (x86_code64(s)) {
-        if (!x86_canonical(st.sp)) {
+        if (!x86_canonical(s, st.sp)) {
             return fault_set(f, X86_SS_FAULT, 0);
         }
         if (!mem_ld_n(s, st.sp, opsize, 5, st.regime, v, f)) {

@@ -470,11 +470,15 @@ bool x86_tr_xsetbv(struct x86_tr *t, const struct x86_insn *i)
     return tr_end(t, TCG_EXIT_MODE);
 }
 
-/* Protection keys are not offered: the feature check of the table has raised #UD before we come here. */
 bool x86_tr_pkru(struct x86_tr *t, const struct x86_insn *i)
 {
-    (void)i;
-    return tr_ud(t);
+    if (i->row->arg == X86_PKRU_WR) {
+        tr_call(t, &x86_helper_wrpkru, ecx(t), edx_eax(t), 0, 0);
+        return tr_end(t, TCG_EXIT_LOOKUP);
+    }
+    ir_ref v = tr_call(t, &x86_helper_rdpkru, ecx(t), 0, 0, 0);
+    put_edx_eax(t, ir_zext(t->ir, IR_32, v));
+    return true;
 }
 
 bool x86_tr_rsm(struct x86_tr *t, const struct x86_insn *i)

@@ -438,13 +438,13 @@ static void t_syscalls(void)
         CHECK_EQ(c.rax, 0xabcdef);
         CHECK_EQ(rdmsr(0xc0000100), (word)UADDR(page[4]));
         c.ip = (word)UADDR(y_wrfs);
-        c.rdi = 0x800000000000;
+        c.rdi = 1ull << 60;
         run(&c);
         TRAP(&c, V_GP, 0, UADDR(y_wrfs));
         set_cr4(cr4() & ~(word)(1 << 16));
     }
     CHECK_EQ(TRY_MSR_READ(0x12345), V_GP);
-    CHECK_EQ(TRY_MSR_WRITE(0xc0000082, 0x800000000000), V_GP);
+    CHECK_EQ(TRY_MSR_WRITE(0xc0000082, 1ull << 60), V_GP);
     CHECK_EQ(TRY_MSR_WRITE(0xc0000080, rdmsr(0xc0000080) & ~0x100ull), V_GP);    /* LME while paging */
 }
 /* An endless jump is interrupted by the timer. */

@@ -367,7 +367,157 @@ static void t_cr(void)
         }
     }
 }
+
+/* --- protection keys --- */
+SNIP(k_wrpkru, "wrpkru") SNIP(k_rdpkru, "rdpkru") SNIP(k_both, "wrpkru\n mov (%rdi), %rbx\n mov %rbx, (%rdi)")
+static struct ctx pkey(const char *code, bool ring3, uint32_t pkru, const void *at)
+{
+    struct ctx c = ring3 ? user(code) : kernel(code);
+    c.rax = pkru, c.rdi = (word)at;
+    run(&c);
+    return c;
+}
+static void t_pku(void)
+{
+    uint32_t r[4];
+    cpuid(7, 0, r);
+    if (!(r[2] & 8)) {
+        skip("no protection keys");
+        return;
+    }
+    CHECK(!(r[2] & 16));
+    struct ctx c = go(k_rdpkru, true, NULL);
+    TRAP(&c, V_UD, 0, UADDR(k_rdpkru));
+    set_cr4(cr4() | 1 << 22);
+    cpuid(7, 0, r);
+    CHECK(r[2] & 16);                            /* OSPKE */
+    uint8_t *p = test_page(0, page[0], RW | 5ull << 59);
+    c = pkey(k_both, true, 0, p);
+    TRAP(&c, V_END, 0, 0);
+    c = pkey(k_both, true, 1 << 10, p);          /* access disabled: seen at once, though the TLB has the page */
+    TRAP(&c, V_PF, PF_P | PF_U | 32, UADDR(k_both + 3));
+    CHECK_EQ(c.cr2, (word)p);
+    c = pkey(k_both, true, 2 << 10, p);          /* write disabled */
+    TRAP(&c, V_PF, PF_P | PF_U | PF_W | 32, UADDR(k_both + 6));
+    c = pkey(k_both, false, 2 << 10, p);
+    TRAP(&c, V_PF, PF_P | PF_W | 32, k_both + 6);
+    set_cr0(cr0() & ~(word)0x10000);             /* without WP the kernel may */
+    c = pkey(k_both, false, 2 << 10, p);
+    TRAP(&c, V_END, 0, 0);
+    set_cr0(cr0() | 0x10000);
+    c = pkey(k_both, true, 3 << 8, p);           /* another key's bits */
+    TRAP(&c, V_END, 0, 0);
+    p[8] = 0xcd, p[9] = V_END;
+    pkey(k_wrpkru, true, 1 << 10, p);
+    c = user(NULL);
+    c.ip = (word)p + 8;                          /* fetches are free */
+    run(&c);
+    TRAP(&c, V_END, 0, 0);
+    c = user(k_wrpkru);
+    c.rcx = 1;
+    run(&c);
+    TRAP(&c, V_GP, 0, UADDR(k_wrpkru));
+    c = user(k_wrpkru);
+    c.rdx = 1;
+    run(&c);
+    TRAP(&c, V_GP, 0, UADDR(k_wrpkru));
+    pkey(k_wrpkru, true, 0x12345678, p);
+    c = pkey(k_rdpkru, true, 0, p);
+    CHECK_EQ(c.rax, 0x12345678);
+    CHECK_EQ(c.rdx, 0);
+    pkey(k_wrpkru, true, 0, p);
+    set_cr4(cr4() & ~(word)(1 << 22));
+}
+/* --- UMIP: the five instructions, by ring --- */
+SNIP(u_sgdt, "sgdt (%rdi)") SNIP(u_sidt, "sidt (%rdi)") SNIP(u_sldt, "sldt %eax") SNIP(u_str, "str %eax") SNIP(u_smsw, "smsw %eax")
+static void t_umip(void)
+{
+    const char *code[] = { u_sgdt, u_sidt, u_sldt, u_str, u_smsw };
+    uint32_t r[4];
+    cpuid(7, 0, r);
+    if (!(r[2] & 4)) {
+        skip("no UMIP");
+        return;
+    }
+    for (unsigned on = 0; on < 2; on++) {
+        set_cr4((cr4() & ~(word)0x800) | on << 11);
+        for (unsigned i = 0; i < 5; i++) {
+            struct ctx c = go(code[i], true, UADDR(page[0]));
+            TRAP(&c, on ? V_GP : V_END, 0, on ? UADDR(code[i]) : NULL);
+            c = go(code[i], false, page[0]);
+            TRAP(&c, V_END, 0, 0);
+        }
+    }
+    set_cr4(cr4() & ~(word)0x800);
+}
+/* --- 1 GiB pages --- */
+static void t_huge(void)
+{
+    uint32_t r[4];
+    cpuid(0x80000001, 0, r);
+    struct ctx c;
+    uint32_t *at = (uint32_t *)(TBASE + (1ull << 30) + ((uintptr_t)page[3] & 0x3fffffff));
+    tpdpt[1] = 0x80 | RW;                        /* at physical 0 */
+    *(volatile uint32_t *)page[3] = 0xfeedbeef;
+    c = go(p_load, true, at);
+    if (!(r[3] & 1 << 26)) {
+        TRAP(&c, V_PF, PF_P | PF_U | PF_RSVD, UADDR(p_load));
+    } else {
+        TRAP(&c, V_END, 0, 0);
+        CHECK_EQ(c.rax, 0xfeedbeef);
+        CHECK_EQ(tpdpt[1] & (PTE_A | PTE_D), PTE_A);
+        go(p_store, true, at);
+        CHECK_EQ(tpdpt[1] & PTE_D, PTE_D);
+        CHECK_EQ(*(volatile uint32_t *)page[3], 0x55);
+        tpdpt[1] = 0x80 | RW | 0x2000;           /* bits 13-29 must be 0 */
+        invlpg(at);
+        c = go(p_load, true, at);
+        TRAP(&c, V_PF, PF_P | PF_U | PF_RSVD, UADDR(p_load));
+        tpdpt[1] = 0x80 | RW | 0x1000;           /* bit 12 is PAT */
+        invlpg(at);
+        c = go(p_load, true, at);
+        TRAP(&c, V_END, 0, 0);
+    }
+    tpdpt[1] = 0;
+    invlpg(at);
+}
+/* --- INVPCID: all types, and what they refuse --- */
+SNIP(i_pcid, "invpcid (%rdi), %rax")
+static unsigned invpcid(word type, uint64_t pcid, uint64_t va)
+{
+    static volatile uint64_t d[2] __attribute__((aligned(16)));
+    d[0] = pcid, d[1] = va;
+    struct ctx c = kernel(i_pcid);
+    c.rdi = (word)d, c.rax = type;
+    run(&c);
+    return c.vec == V_END ? 0 : c.vec;
+}
+static void t_invpcid(void)
+{
+    uint32_t r[4];
+    cpuid(7, 0, r);
+    if (!(r[1] & 1 << 10)) {
+        skip("no INVPCID");
+        return;
+    }
+    struct ctx c = go(i_pcid, true, UADDR(page[0]));
+    TRAP(&c, V_GP, 0, UADDR(i_pcid));
+    CHECK_EQ(invpcid(4, 0, 0), V_GP);
+    CHECK_EQ(invpcid(0, 1, 0), V_GP);            /* PCID without CR4.PCIDE */
+    CHECK_EQ(invpcid(0, 0x1000, 0), V_GP);       /* reserved */
+    CHECK_EQ(invpcid(0, 0, 1ull << 60), V_GP);   /* not canonical */
+    CHECK_EQ(invpcid(1, 0, 1ull << 60), 0);      /* the address does not count */
+    for (unsigned type = 0; type < 4; type++) {
+        uint8_t *p = test_page(2, page[1], RW);
+        page[1][0] = 1, page[2][0] = 2;
+        CHECK_EQ(*(volatile uint8_t *)p, 1);
+        tpt[2] = (uintptr_t)page[2] | RW;
+        CHECK_EQ(invpcid(type, 0, (word)p), 0);
+        CHECK_EQ(*(volatile uint8_t *)p, 2);
+    }
+}
 const struct test tests[] = {
     { "accessed-dirty", t_ad }, { "rights", t_wp }, { "nx", t_nx }, { "reserved", t_reserved }, { "invlpg", t_invlpg }, { "global", t_global },
-    { "pcid", t_pcid }, { "smep", t_smep }, { "smap", t_smap }, { "many", t_many }, { "cr", t_cr }, { 0, 0 },
+    { "pcid", t_pcid }, { "smep", t_smep }, { "smap", t_smap }, { "many", t_many }, { "pku", t_pku }, { "umip", t_umip }, { "1g", t_huge },
+    { "invpcid", t_invpcid }, { "cr", t_cr }, { 0, 0 },
 };

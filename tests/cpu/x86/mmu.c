@@ -219,3 +219,65 @@ Test(mmu, control_registers_flush_as_the_manual_says)
     cr_assert(sys_raised(t, X86_GP, 0));
     sys_free(t);
 }
+
+Test(mmu, protection_keys)
+{
+    long_mode();
+    map4k(0x5000, 0x200000 | P | W | U | 3ull << 59, P | W | U);
+    map4k(0x6000, 0x201000 | P | W | 3ull << 59, P | W | U);
+    t->s->cr4 |= CR4_PKE;
+    t->s->pkru = 1u << 6;                              /* key 3: no access */
+    cr_assert(faults(0x5000, MEM_READ, X86_REGIME_USER, 1 | 4 | 32));
+    cr_assert(faults(0x5000, MEM_WRITE, X86_REGIME_USER, 1 | 2 | 4 | 32));
+    cr_assert(faults(0x5000, MEM_READ, X86_REGIME_SUPER_AC, 1 | 32), "the kernel, too");
+    cr_assert(walk(0x5000, MEM_EXEC, X86_REGIME_USER), "not fetches");
+    cr_assert(walk(0x6000, MEM_WRITE, X86_REGIME_SUPER), "not the kernel's pages");
+    t->s->pkru = 2u << 6;                              /* no writes */
+    cr_assert(walk(0x5000, MEM_READ, X86_REGIME_USER));
+    cr_assert(faults(0x5000, MEM_WRITE, X86_REGIME_USER, 1 | 2 | 4 | 32));
+    cr_assert(faults(0x5000, MEM_WRITE, X86_REGIME_SUPER_AC, 1 | 2 | 32));
+    t->s->cr0 &= ~(uint64_t)CR0_WP;
+    cr_assert(walk(0x5000, MEM_WRITE, X86_REGIME_SUPER_AC), "without CR0.WP the kernel may");
+    t->s->cr0 |= CR0_WP;
+    map4k(0x5000, 0x200000 | P | U | 3ull << 59, P | W | U);
+    cr_assert(faults(0x5000, MEM_WRITE, X86_REGIME_USER, 1 | 2 | 4 | 32), "both reasons: PK is told");
+    unsigned n = t->flushes;
+    x86_set_pkru(t->s, 2u << 6 | 3u << 20);
+    cr_assert_eq(t->flushes, n, "nobody has seen key 10");
+    x86_set_pkru(t->s, 0);
+    cr_assert_eq(t->flushes, n + 1);
+    cr_assert(sys_call(t, x86_do_wrpkru, 0, 0x55555554, 0, 0) && t->s->pkru == 0x55555554);
+    cr_assert_not(sys_call(t, x86_do_wrpkru, 1, 0, 0, 0));
+    cr_assert(sys_raised(t, X86_GP, 0));
+    cr_assert_not(sys_call(t, x86_do_wrpkru, 0, 1ull << 32, 0, 0));
+    cr_assert(sys_raised(t, X86_GP, 0));
+    t->s->cr4 &= ~(uint64_t)CR4_PKE;
+    cr_assert_not(sys_call(t, x86_do_rdpkru, 0, 0, 0, 0));
+    cr_assert(sys_raised(t, X86_UD, -1));
+    sys_free(t);
+}
+
+Test(mmu, five_levels)
+{
+    t = sys_new("max");
+    sys_long(t);
+    sys_put(t, SYS_PML4 + 0x1000, 8, 0);
+    cr_assert_not(sys_call(t, x86_do_mov_to_cr, 4, t->s->cr4 | CR4_LA57, 0, 0), "not in long mode");
+    cr_assert(sys_raised(t, X86_GP, 0));
+    t->s->cr4 |= CR4_LA57;
+    t->s->cr3 = 0x14000;
+    sys_put(t, 0x14000 + 0x101 * 8, 8, 0x10000 | P | W | U);
+    map4k(0x7f0000123000, 0x200000 | P | W | U, P | W | U);
+    uint64_t va = 0xff01000000000000 | 0x7f0000123456;
+    cr_assert(walk(va, MEM_READ, X86_REGIME_USER));
+    cr_assert_eq(r.pa, 0x200456);
+    cr_assert(sys_get(t, 0x14000 + 0x101 * 8, 8) & A);
+    cr_assert(faults(0x00800000001000, MEM_READ, X86_REGIME_USER, 4), "canonical now");
+    cr_assert_not(walk(0x0100000000000000, MEM_READ, X86_REGIME_USER));
+    cr_assert_eq(f.vector, X86_GP);
+    sys_put(t, 0x14000 + 0x101 * 8, 8, 0x10000 | P | W | U | PS);
+    cr_assert(faults(va, MEM_READ, X86_REGIME_USER, 1 | 4 | 8));
+    sys_put(t, 0x14000 + 0x101 * 8, 8, 0x10000 | P | U);
+    cr_assert(faults(va, MEM_WRITE, X86_REGIME_USER, 1 | 2 | 4), "the top level's rights count");
+    sys_free(t);
+}
