@@ -57,6 +57,8 @@ struct tcg_source {
 };
 
 struct tcg_front {
+    /* Bits of the mode key that only code which sets ir.mode_bound looks at: other code serves under any value of them. */
+    uint32_t mode_optional;
     /* GPR-only: called from generated code's slow path too. `state` is the start of the state struct. */
     void (*key)(void *state, struct tcg_key *key);
     void (*translate)(struct ir *ir, struct tcg_source *src);

@@ -182,6 +182,7 @@ struct ir {
     uint32_t guest_bytes;
     bool uses_vec, uses_x87;
     uint32_t second_page;    /* 1 + number of the code page behind it that its instruction runs into: the entry proves it. 0: none */
+    bool mode_bound;         /* the front end looked at a bit of tcg_front.mode_optional */
     bool no_chain;           /* cpu_run_one() and -d nochain: every exit returns to the loop */
     /* The builder does the forward half of the passes at once. Set between ir_begin() and the first op: */
     bool no_fold;            /* append what is told (tests); ir_optimise() then does all of it */

@@ -61,13 +61,15 @@ struct code_exit {
 struct code_region {
     struct code_region *_Atomic next;    /* in its hash bucket */
     uint64_t page, page2;                /* RAM page numbers; page2 if `crosses` */
-    uint32_t mode, salt;
+    _Atomic uint32_t mode;               /* changes when the region is adopted */
+    uint32_t salt;
     uint16_t offset, end;                /* bytes covered, from the page's start; end > 4096 if it crosses */
     bool crosses, no_chain;
     bool proves;                         /* crosses, and looks at the code map for its second page by itself: others may jump to it */
+    bool mode_bound;                     /* it looked at optional bits of its mode */
     _Atomic bool dead;
     _Atomic uint32_t jump_slot;          /* 1 + the slot of jump tables it was put in; JUMP_MANY: several */
-    uint8_t gen;
+    uint8_t gen, adopted;                /* adopted: times */
     uint8_t *rx;                         /* NULL: interpreted */
     uint32_t size;
     uint16_t n_exits, n_insns;
@@ -101,6 +103,7 @@ enum { OPT_PASSES_MAX = 32 };
 struct tcg_accel {
     struct machine *machine;
     const struct tcg_backend *backend;   /* NULL: interpreter */
+    uint32_t mode_optional;              /* tcg_front.mode_optional */
     struct tcg_codebuf cb;
     bool cb_ready;
     bool chain, verify, one_insn;
@@ -123,7 +126,7 @@ struct tcg_accel {
 
     struct {
         uint64_t regions, insns, guest_bytes, code_bytes, hot_bytes, host_insns, ticks, exits, crossing, hopeless;
-        uint64_t killed, invalidations, links, unlinks, handshakes, reclaims, code_pages;
+        uint64_t killed, adopted, invalidations, links, unlinks, handshakes, reclaims, code_pages;
     } st;                                /* translation lock */
 };
 
@@ -232,6 +235,7 @@ struct accel_cpu {
     unsigned ask_n;
     uint64_t ask_page[16];
 
+    _Atomic bool running;                /* in tcg_run(): may hold regions that it has looked up */
     bool in_enter;                       /* generated code or the interpreter has frames on this thread's stack */
     bool one_exclusive;                  /* TCG_EXIT_ONE: with every other vCPU stopped */
     bool locked;                         /* the machine lock was taken for a helper */
@@ -285,9 +289,10 @@ struct code_page *code_page_find(const struct tcg_accel *ta, uint64_t page);
 struct code_region *code_by_host(const struct tcg_accel *ta, uint64_t host_pc);
 /* The live region for the key at linear `pc` whose first byte lies at `it`, or NULL. */
 struct code_region *code_find(struct accel_cpu *ac, const struct itlb_entry *it, uint64_t pc, uint32_t salt);
-static inline unsigned code_hash(uint64_t page, unsigned offset, uint32_t mode, uint32_t salt)
+/* Regions that differ only in optional bits of their modes share a bucket: code_adopt(). */
+static inline unsigned code_hash(const struct tcg_accel *ta, uint64_t page, unsigned offset, uint32_t mode, uint32_t salt)
 {
-    uint64_t h = (page << 12 | offset) * 0x9e3779b97f4a7c15ull ^ ((uint64_t)mode << 32 | salt) * 0xc2b2ae3d27d4eb4full;
+    uint64_t h = (page << 12 | offset) * 0x9e3779b97f4a7c15ull ^ ((uint64_t)(mode & ~ta->mode_optional) << 32 | salt) * 0xc2b2ae3d27d4eb4full;
 
     return (unsigned)(h >> (64 - HASH_BITS));
 }
@@ -304,6 +309,7 @@ bool code_init(struct tcg_accel *ta, GError **err);
 void code_fini(struct tcg_accel *ta);
 struct code_page *code_page_get(struct tcg_accel *ta, struct ram_block *b, uint64_t index);
 void code_add(struct tcg_accel *ta, struct code_region *r, struct code_page *cp, struct code_page *cp2);
+struct code_region *code_adopt(struct accel_cpu *ac, uint64_t page, unsigned offset, uint32_t salt);
 void code_link(struct tcg_accel *ta, struct code_exit *e, struct code_region *to);
 /* Kills what covers [from, to) of the page. Returns how many. */
 unsigned code_kill_bytes(struct tcg_accel *ta, struct code_page *cp, unsigned from, unsigned to);

@@ -103,7 +103,7 @@ struct code_page *code_page_get(struct tcg_accel *ta, struct ram_block *b, uint6
 
 static struct code_region *_Atomic *bucket_of(struct tcg_accel *ta, const struct code_region *r)
 {
-    return &ta->hash[code_hash(r->page, r->offset, r->mode, r->salt)];
+    return &ta->hash[code_hash(ta, r->page, r->offset, atomic_load(&r->mode), r->salt)];
 }
 
 void code_add(struct tcg_accel *ta, struct code_region *r, struct code_page *cp, struct code_page *cp2)
@@ -238,6 +238,63 @@ static void page_settle(struct code_page *cp)
     if (!cp->regions) {
         atomic_fetch_and(&cp->block->flags[cp->index], (uint8_t)~RAM_CODE);
     }
+}
+
+/* ---- another mode ---- */
+
+enum { ADOPT_MAX = 4 };
+
+static bool all_others_out(struct accel_cpu *ac)
+{
+    for (unsigned i = 0; i < ac->ta->cpus->len; i++) {
+        struct accel_cpu *other = g_ptr_array_index(ac->ta->cpus, i);
+
+        if (other != ac && atomic_load(&other->running)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * A region that was made under a mode of which it does not care about the difference comes over to the mode in force (a kernel that turns
+ * on floating point at boot would otherwise have everything translated twice). NULL: there is none.
+ * Others must not be in it or have it in hand: they would go on from it into regions of the new mode. Who starts to run after its
+ * mode has been changed finds it changed; if somebody did before that was seen to be so, it is given up.
+ */
+struct code_region *code_adopt(struct accel_cpu *ac, uint64_t page, unsigned offset, uint32_t salt)
+{
+    struct tcg_accel *ta = ac->ta;
+    uint32_t mode = ac->key.mode;
+    struct code_region *r = atomic_load(&ta->hash[code_hash(ta, page, offset, mode, salt)]);
+
+    for (; r; r = atomic_load(&r->next)) {
+        if (r->page == page && r->offset == offset && r->salt == salt && !atomic_load(&r->dead) && !r->crosses && !r->no_chain &&
+            !r->mode_bound && !((atomic_load(&r->mode) ^ mode) & ~ta->mode_optional) && r->adopted < ADOPT_MAX) {
+            break;
+        }
+    }
+    if (!r || !all_others_out(ac)) {
+        return NULL;
+    }
+    while (r->incoming) {
+        unlink_exit(ta, r->incoming, true);
+    }
+    for (unsigned i = 0; i < r->n_exits; i++) {
+        unlink_exit(ta, &r->exits[i], true);
+    }
+    atomic_store(&r->mode, mode);
+    for (unsigned i = 0; r->rx && i < ta->cpus->len; i++) {
+        jump_drop(g_ptr_array_index(ta->cpus, i), r);
+    }
+    if (!all_others_out(ac)) {
+        region_kill(ta, r);
+        page_settle(code_page_find(ta, page));
+        return NULL;
+    }
+    r->adopted++;
+    ta->st.adopted++;
+    return r;
 }
 
 unsigned code_kill_bytes(struct tcg_accel *ta, struct code_page *cp, unsigned from, unsigned to)

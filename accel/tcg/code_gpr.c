@@ -52,12 +52,12 @@ struct code_region *code_find(struct accel_cpu *ac, const struct itlb_entry *it,
     unsigned off = pc & (PAGE_SIZE - 1);
     uint32_t mode = ac->key.mode;
     uint64_t page = it->page;
-    struct code_region *r = atomic_load_explicit(&ta->hash[code_hash(page, off, mode, salt)], memory_order_acquire);
+    struct code_region *r = atomic_load_explicit(&ta->hash[code_hash(ta, page, off, mode, salt)], memory_order_acquire);
     struct mmu_fault fault;
 
     ac->st.finds++;
     for (; r; r = atomic_load_explicit(&r->next, memory_order_acquire)) {
-        if (r->page != page || r->offset != off || r->mode != mode || r->salt != salt ||
+        if (r->page != page || r->offset != off || atomic_load_explicit(&r->mode, memory_order_relaxed) != mode || r->salt != salt ||
             atomic_load_explicit(&r->dead, memory_order_relaxed)) {
             continue;
         }
@@ -124,8 +124,8 @@ void *tcg_lookup(void *state, uint64_t pc)
         __atomic_store_n(&j->code, r->rx, __ATOMIC_RELAXED);
         __atomic_store_n(&j->pc, pc, __ATOMIC_SEQ_CST);
         ac->st.jump_fills++;
-        /* Who kills the region marks it and then looks at the tables: one of the two sees the other. */
-        if (atomic_load(&r->dead)) {
+        /* Who kills or adopts the region marks it and then looks at the tables: one of the two sees the other. */
+        if (atomic_load(&r->dead) || atomic_load(&r->mode) != ac->key.mode) {
             __atomic_store_n(&j->pc, jump_invalid_pc(i), __ATOMIC_RELAXED);
         }
     }

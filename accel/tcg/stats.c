@@ -69,6 +69,7 @@ static void translation(struct tcg_accel *ta, GString *out)
     line_f(out, "  per guest instruction", ta->st.insns ? ns / (double)ta->st.insns : 0, "ns");
     line(out, "invalidating stores", ta->st.invalidations);
     line(out, "regions invalidated", ta->st.killed);
+    line(out, "regions taken over from another mode", ta->st.adopted);
     line(out, "generations reclaimed", ta->st.reclaims);
     line(out, "handshakes for new code", ta->st.handshakes);
     g_string_append(out, "chaining\n");

@@ -200,6 +200,7 @@ static bool tcg_cpu_init(struct cpu *c, GError **err)
     ac->ta = ta;
     ac->ops = c->ops;
     ac->front = c->ops->front;
+    ta->mode_optional = ac->front->mode_optional;
     ac->native_io = native_io;
     ac->state = (char *)c + c->ops->state_offset;
     ac->env = ac->state;
@@ -364,7 +365,7 @@ static uint32_t run_alone(struct accel_cpu *ac)
     return reason;
 }
 
-static enum cpu_exit tcg_run(struct cpu *c)
+static enum cpu_exit run_loop(struct cpu *c)
 {
     struct accel_cpu *ac = c->accel;
     struct code_region *r;
@@ -418,6 +419,17 @@ static enum cpu_exit tcg_run(struct cpu *c)
 }
 
 /* For an engine that cannot execute what comes next: the interpreter, from a cold TLB, since others have written to memory unseen. */
+static enum cpu_exit tcg_run(struct cpu *c)
+{
+    struct accel_cpu *ac = c->accel;
+    enum cpu_exit e;
+
+    atomic_store(&ac->running, true);
+    e = run_loop(c);
+    atomic_store(&ac->running, false);
+    return e;
+}
+
 static enum cpu_exit tcg_run_some(struct cpu *c, unsigned n, unsigned *done)
 {
     struct accel_cpu *ac = c->accel;

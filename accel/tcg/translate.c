@@ -179,7 +179,8 @@ static enum find_result translate(struct accel_cpu *ac, struct itlb_entry it, ui
     }
     r = region_make(ta, ir, &code, keep ? ir : NULL);
     r->page = it.page;
-    r->mode = ac->key.mode;
+    atomic_store(&r->mode, ac->key.mode);
+    r->mode_bound = ir->mode_bound;
     r->salt = salt;
     r->offset = (uint16_t)src.offset;
     r->end = (uint16_t)(src.offset + MAX(ir->guest_bytes, 1));
@@ -227,6 +228,7 @@ enum find_result code_get(struct accel_cpu *ac, struct code_region **out, bool r
         if (!*out) {
             g_mutex_lock(&ta->lock);
             *out = code_find(ac, &entry, pc, salt);
+            *out = *out ? *out : code_adopt(ac, entry.page, pc & (PAGE_SIZE - 1), salt);
             if (!*out) {
                 res = translate(ac, entry, pc, salt, out, &fault);
                 ta->need_room |= res == FIND_NO_ROOM;
@@ -263,7 +265,7 @@ void *tcg_link_full(void *state, uint64_t ra)
     if (code_get(ac, &to, false) == FIND_OK) {
         g_mutex_lock(&ta->lock);
         if (region_chains(to) && !from->no_chain && !atomic_load(&to->dead) && !atomic_load(&from->dead) &&
-            !atomic_load(&e->to) && from->mode == to->mode && to->rx) {
+            !atomic_load(&e->to) && atomic_load(&from->mode) == ac->key.mode && atomic_load(&to->mode) == ac->key.mode && to->rx) {
             code_link(ta, e, to);
             if (e->c.cross) {
                 struct code_page *cp = code_page_find(ta, to->page);

@@ -296,7 +296,7 @@ struct cpu *x86_cpu_create(struct machine *m, unsigned index, const char *model,
 /* The whole state: what generated code works on begins at state_offset. */
 _Static_assert(__builtin_offsetof(struct x86_cpu, s) % 64 == 0, "vectors in the state are moved aligned");
 
-static const struct tcg_front x86_front = { .key = x86_key, .translate = x86_translate, .trap = x86_trap };
+static const struct tcg_front x86_front = { .mode_optional = X86_MODE_OPTIONAL, .key = x86_key, .translate = x86_translate, .trap = x86_trap };
 
 const struct cpu_ops x86_cpu_ops = {
     .isa = "x86_64",

@@ -52,6 +52,9 @@ enum x86_mode {
     X86_MODE_IOBP       = 1u << 27,  /* CR4.DE and I/O breakpoints armed */
     X86_MODE_AVX        = 1u << 30,  /* CR4.OSXSAVE and XCR0's SSE and AVX bits: VEX instructions on vectors may run */
     X86_MODE_CS_LIMIT   = 1u << 29,  /* CS limit lies within reach of EIP: below 64 KiB in 16-bit code, 4 GiB in 32-bit code */
+    /* Only instructions that translate.c calls mode-bound look at these: floating point, vectors, and what is marked SYS or has a feature of its own. */
+    X86_MODE_OPTIONAL   = X86_MODE_EM | X86_MODE_TS | X86_MODE_MP | X86_MODE_OSFXSR | X86_MODE_UMIP | X86_MODE_OSXSAVE | X86_MODE_FSGSBASE |
+                          X86_MODE_TSD | X86_MODE_NE | X86_MODE_OSXMMEXCPT | X86_MODE_AVX,
     X86_MODE_EVENT      = 1u << 28,  /* a debug trap is due before the next instruction: translates to exit_loop(TCG_EXIT_EVENT, here) alone */
 };
 

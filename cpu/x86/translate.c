@@ -458,6 +458,12 @@ static bool within_code(struct x86_tr *t)
     return tr_fault(t, VEC_GP, 0);
 }
 
+/* May the instruction's translation depend on bits of X86_MODE_OPTIONAL? */
+static bool mode_bound(const struct x86_row *row)
+{
+    return (row->marks & (X86_ROW_SYS | X86_ROW_VEC | X86_ROW_MMX | X86_ROW_X87 | X86_ROW_FPEXC | X86_ROW_RAND)) || row->need != X86_FEAT_NONE;
+}
+
 /* Decodes at t->off into *i; false when the region ends here (an exit was emitted, or src says what is needed). */
 static bool fetch(struct x86_tr *t, struct x86_insn *i, bool first)
 {
@@ -491,6 +497,7 @@ static bool fetch(struct x86_tr *t, struct x86_insn *i, bool first)
     if (len > 0 && !tr_has(t, i->row->need)) {
         len = i->row->marks & X86_ROW_ELSE_NP ? x86_decode_plain(i) : X86_DECODE_UD;
     }
+    t->ir->mode_bound |= len <= 0 || mode_bound(i->row);
     t->i = i;
     t->next_off = t->off + (len > 0 ? (unsigned)len : i->len);
     t->insn_off = t->off;

@@ -430,6 +430,41 @@ static void atomics(struct toy *t)
 }
 Test(tcg_accel, atomics) { each(atomics); }
 
+/* Code that does not care about a bit of the mode is not translated again when it changes, and goes on into code that does care. */
+static void flavours(struct toy *t)
+{
+    uint32_t at = toy_li(t, 0x1000, 1, 50), loop = at, sub = 0x1400;
+
+    at = toy_jump(t, at, TOY_JMP, sub);
+    toy_put(t, sub, 2, TOY_FLAVOUR, 2);
+    toy_put(t, sub + 2, 3, TOY_ADD, 0, 2);
+    toy_jump(t, sub + 5, TOY_JMP, at);
+    at = toy_put(t, at, 3, TOY_ADDI, 1, -1);
+    at = toy_jump(t, at, TOY_JNZ, loop);
+    at = toy_put(t, at, 1, TOY_HALT);
+    for (unsigned round = 0; round < 12; round++) {
+        t->cpu[0]->s.flavour = round & 1;
+        R(t, 0) = 0;
+        cr_assert_eq(toy_run(t, 0x1000), at);
+        cr_assert_eq(R(t, 0), round & 1 ? 50 : 0);
+    }
+}
+Test(tcg_accel, flavours) { each(flavours); }
+Test(tcg_accel, adoption)
+{
+    struct toy *t = toy_new(NULL, 1);
+    GString *s = g_string_new(NULL);
+    const char *found;
+
+    flavours(t);
+    accel_tcg.stats(t->m, s);
+    found = strstr(s->str, "taken over from another mode");
+    cr_assert(found);
+    cr_assert_gt(atoi(found + strlen("taken over from another mode")), 2);
+    g_string_free(s, TRUE);
+    toy_free(t);
+}
+
 /* More code than the cache holds: generations are reclaimed and what comes after runs right. */
 static void reclaim(struct toy *t)
 {

@@ -110,7 +110,7 @@ static unsigned length(uint8_t op)
     case TOY_JMP: case TOY_JNZ: return 5;
     case TOY_LD: case TOY_ST: case TOY_ST8: return 4;
     case TOY_ADD: case TOY_ADDI: case TOY_CMP: case TOY_XADD: case TOY_DIV: case TOY_STH: case TOY_LDH: case TOY_ADDV: case TOY_LDW: return 3;
-    case TOY_JR: case TOY_RAISE: case TOY_ASID: case TOY_FLAGS: case TOY_FLUSH: return 2;
+    case TOY_JR: case TOY_RAISE: case TOY_ASID: case TOY_FLAGS: case TOY_FLUSH: case TOY_FLAVOUR: return 2;
     default: return 1;
     }
 }
@@ -132,8 +132,10 @@ static void go(struct ir *ir, int32_t off, unsigned here)
     ir_exit_jump(ir, t);
 }
 
+enum { TOY_MODE_FLAVOUR = 4 };
+
 /* One instruction; true: the region ends with it. */
-static bool insn(struct ir *ir, const uint8_t *b, unsigned at, unsigned len)
+static bool insn(struct ir *ir, const uint8_t *b, unsigned at, unsigned len, uint32_t mode)
 {
     int32_t next = (int32_t)(at + len), rel = 0;
     struct ir_addr addr;
@@ -188,6 +190,10 @@ static bool insn(struct ir *ir, const uint8_t *b, unsigned at, unsigned len)
         ir_put(ir, b[1], ir_op3(ir, IR_divu2, IR_64, ir_get(ir, b[1]), ir_const(ir, 0), ir_get(ir, b[2])));
         return false;
     case TOY_NOP:
+        return false;
+    case TOY_FLAVOUR:
+        ir->mode_bound = true;
+        ir_put(ir, b[1], ir_const(ir, (mode & TOY_MODE_FLAVOUR) != 0));
         return false;
     case TOY_STH:
         ir_call(ir, &helper_sth, ir_get(ir, b[1]), ir_get(ir, b[2]), 0, 0);
@@ -258,7 +264,7 @@ static void toy_translate(struct ir *ir, struct tcg_source *src)
         n++;
         ir->n_insns = n;
         ir->guest_bytes = at + len - src->offset;
-        if (insn(ir, b, at, len)) {
+        if (insn(ir, b, at, len, src->key.mode)) {
             return;
         }
         at += len;
@@ -273,7 +279,7 @@ static void toy_key(void *state, struct tcg_key *key)
 {
     struct toy_state *s = state;
 
-    key->mode = 1 + s->user;
+    key->mode = 1 + s->user + (s->flavour ? TOY_MODE_FLAVOUR : 0);
     key->asid = s->asid;
     key->regime = (uint8_t)s->user;
     key->code_regime = (uint8_t)s->user;
@@ -290,7 +296,7 @@ static void toy_trap(struct cpu *c, enum tcg_trap trap, uint64_t addr)
     s->fault_addr = addr;
 }
 
-static const struct tcg_front toy_front = { .key = toy_key, .translate = toy_translate, .trap = toy_trap };
+static const struct tcg_front toy_front = { .mode_optional = TOY_MODE_FLAVOUR, .key = toy_key, .translate = toy_translate, .trap = toy_trap };
 
 /* ---- CPU ---- */
 

@@ -38,13 +38,14 @@ enum toy_op {
     TOY_LDH,          /* rd rs: load by a helper, accel->ld */
     TOY_ADDV,         /* rd rs: add without flags, keeps them pending over what follows */
     TOY_LDW,          /* rd rs: load that demands write permission */
+    TOY_FLAVOUR,      /* rd = the state's flavour, known when it is translated: a bit of the mode that nobody else looks at */
     TOY_UNIMP = 0xff,
 };
 
 struct toy_state {
     struct tcg_env env;
     uint64_t r[8];
-    uint32_t asid, user;
+    uint32_t asid, user, flavour;
     bool raised, halted;
     uint32_t vector;
     uint64_t fault_addr;
