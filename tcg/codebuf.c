@@ -96,6 +96,14 @@ void codebuf_commit(struct tcg_codebuf *cb, size_t end_offset)
     cb->at = end_offset;
 }
 
+void codebuf_restart(struct tcg_codebuf *cb)
+{
+    memset(cb->gen_used, 0, sizeof cb->gen_used);
+    cb->gen = 0;
+    cb->at = gen_start(cb, 0);
+    cb->end = cb->size / CODEBUF_GENERATIONS;
+}
+
 void codebuf_next_generation(struct tcg_codebuf *cb)
 {
     cb->gen = (cb->gen + 1) % CODEBUF_GENERATIONS;

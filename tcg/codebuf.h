@@ -30,6 +30,7 @@ size_t codebuf_reserve(struct tcg_codebuf *cb, size_t bytes);
 void codebuf_commit(struct tcg_codebuf *cb, size_t end_offset);     /* publishes what was written up to there */
 /* Starts filling the next generation; its old contents must be unreachable (the caller has waited for quiescence). */
 void codebuf_next_generation(struct tcg_codebuf *cb);
+void codebuf_restart(struct tcg_codebuf *cb);                       /* as after init, but for the thunks; the same condition */
 static inline uint8_t *codebuf_rw(struct tcg_codebuf *cb, const uint8_t *rx) { return cb->rw + (rx - cb->rx); }
 static inline bool codebuf_holds(const struct tcg_codebuf *cb, uint64_t host_pc)
 {

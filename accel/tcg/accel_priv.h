@@ -81,7 +81,7 @@ struct code_region {
     const struct ir *ir;                 /* interpreter and verify only */
 };
 
-/* A RAM page that holds or held code. Never freed. */
+/* A RAM page that holds or held code. Not freed before the machine is reset. */
 struct code_page {
     uint64_t page;
     uint32_t id;                         /* dense number for guards, or NO_CODE_ID */
@@ -314,6 +314,8 @@ void code_link(struct tcg_accel *ta, struct code_exit *e, struct code_region *to
 /* Kills what covers [from, to) of the page. Returns how many. */
 unsigned code_kill_bytes(struct tcg_accel *ta, struct code_page *cp, unsigned from, unsigned to);
 bool code_gen_next(struct tcg_accel *ta);          /* false: the next generation is in use */
+/* Nothing was ever translated. Every vCPU parked; their tables are flushed before they run again. */
+void code_drop_all(struct tcg_accel *ta);
 void code_gen_reclaim(struct tcg_accel *ta, unsigned gen);   /* every vCPU outside generated code and its frames */
 void tcg_invalidate(struct machine *m, struct ram_block *b, uint64_t offset, uint64_t len);
 

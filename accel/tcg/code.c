@@ -46,6 +46,24 @@ bool code_init(struct tcg_accel *ta, GError **err)
     return true;
 }
 
+/* closing: the RAM may be gone already. */
+static void pages_free(struct tcg_accel *ta, bool closing)
+{
+    for (unsigned i = 0; i < 1u << PAGE_TOP_BITS; i++) {
+        for (unsigned k = 0; ta->pages[i] && k < 1u << PAGE_LEAF_BITS; k++) {
+            struct code_page *cp = ta->pages[i][k];
+
+            if (cp && !closing) {
+                atomic_fetch_and(&cp->block->flags[cp->index], (uint8_t)~RAM_CODE);
+            }
+            g_free(cp);
+        }
+        g_free(ta->pages[i]);
+        ta->pages[i] = NULL;
+    }
+    ta->n_code_pages = 0;
+}
+
 static void unmap(void *p, size_t bytes)
 {
     if (p) {
@@ -55,22 +73,13 @@ static void unmap(void *p, size_t bytes)
 
 void code_fini(struct tcg_accel *ta)
 {
-    struct code_page *cp;
-
     unmap(ta->hash, sizeof(*ta->hash) << HASH_BITS);
     unmap(ta->chunk_first, ((ta->cb.size >> CHUNK_BITS) + 1) * sizeof(*ta->chunk_first));
     for (unsigned i = 0; i < CODEBUF_GENERATIONS; i++) {
         unmap(ta->gens[i].regions, regions_room(ta) * sizeof(*ta->gens[i].regions));
         arena_free(&ta->gens[i].arena);
     }
-    for (unsigned i = 0; i < 1u << PAGE_TOP_BITS; i++) {
-        for (unsigned k = 0; ta->pages[i] && k < 1u << PAGE_LEAF_BITS; k++) {
-            if ((cp = ta->pages[i][k])) {
-                g_free(cp);
-            }
-        }
-        g_free(ta->pages[i]);
-    }
+    pages_free(ta, true);
     arena_free(&ta->scratch);
     g_mutex_clear(&ta->lock);
 }
@@ -349,6 +358,29 @@ bool code_gen_next(struct tcg_accel *ta)
     return true;
 }
 
+static void gen_empty(struct tcg_accel *ta, unsigned gen)
+{
+    struct code_gen *g = &ta->gens[gen];
+
+    atomic_store(&g->n, 0);
+    g->chunks_done = ta->backend ? ta->gen_size * gen >> CHUNK_BITS : 0;
+    arena_reset(&g->arena);
+}
+
+void code_drop_all(struct tcg_accel *ta)
+{
+    memset((void *)ta->hash, 0, sizeof(*ta->hash) << HASH_BITS);
+    for (unsigned i = 0; i < CODEBUF_GENERATIONS; i++) {
+        gen_empty(ta, i);
+    }
+    pages_free(ta, false);
+    ta->gen = 0;
+    ta->need_room = false;
+    if (ta->backend) {
+        codebuf_restart(&ta->cb);
+    }
+}
+
 void code_gen_reclaim(struct tcg_accel *ta, unsigned gen)
 {
     struct code_gen *g = &ta->gens[gen];
@@ -367,8 +399,6 @@ void code_gen_reclaim(struct tcg_accel *ta, unsigned gen)
             }
         }
     }
-    atomic_store(&g->n, 0);
-    g->chunks_done = ta->backend ? ta->gen_size * gen >> CHUNK_BITS : 0;
-    arena_reset(&g->arena);
+    gen_empty(ta, gen);
     ta->st.reclaims++;
 }

@@ -244,6 +244,12 @@ static void tcg_reset(struct cpu *c)
 {
     struct accel_cpu *ac = c->accel;
 
+    /* A kernel lands elsewhere each time it boots: what was translated before is of no use, and would only fill the cache. */
+    if (ac == g_ptr_array_index(ac->ta->cpus, 0)) {
+        g_mutex_lock(&ac->ta->lock);
+        code_drop_all(ac->ta);
+        g_mutex_unlock(&ac->ta->lock);
+    }
     ac->scratch->host_mxcsr = MXCSR_DEFAULT;
     ac->scratch->call_ra = 0;
     ac->one_exclusive = false;

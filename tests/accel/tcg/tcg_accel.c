@@ -499,6 +499,39 @@ Test(tcg_accel, reclaim)
     toy_free(t);
 }
 
+/* A machine reset drops every translation: the cache does not fill up over many of them. */
+Test(tcg_accel, reset)
+{
+    struct toy *t = toy_new("tb-size=2", 2);
+    GString *s = g_string_new(NULL);
+    const char *found;
+
+    for (unsigned i = 0; i < 3000; i++) {
+        uint32_t at = 0x10000 + i % 61 * 0x1000, start = at;
+
+        for (unsigned k = 0; k < 25; k++) {
+            at = toy_put(t, at, 4, TOY_LD, 2, 1, 8);
+        }
+        at = toy_put(t, at, 3, TOY_ADDI, 0, i & 63);
+        at = toy_put(t, at, 1, TOY_HALT);
+        ram_store_notify(t->m, t->ram, start, at - start);
+        R(t, 0) = 0;
+        R(t, 1) = 0x80000;
+        cr_assert_eq(toy_run(t, start), at);
+        cr_assert_eq(R(t, 0), i & 63);
+        if (i % 100 == 99) {
+            accel_tcg.reset(&t->cpu[0]->cpu);
+            accel_tcg.reset(&t->cpu[1]->cpu);
+        }
+    }
+    accel_tcg.stats(t->m, s);
+    found = strstr(s->str, "generations reclaimed");
+    cr_assert(found);
+    cr_assert_eq(atoi(found + strlen("generations reclaimed")), 0);
+    g_string_free(s, TRUE);
+    toy_free(t);
+}
+
 /* ---- threads ---- */
 
 static void *kicker(void *opaque)
