@@ -43,8 +43,9 @@ static void address(GString *s, const struct ir *ir, const struct ir_op *op)
         g_string_append_printf(s, " * %d", 1 << (native ? op->native->mem.scale : op->mem.scale));
         plus = " + ";
     }
-    if (!native && (op->imm || !*plus)) {
-        g_string_append_printf(s, "%s%s0x%" PRIx64, op->imm < 0 ? " - " : plus, "", op->imm < 0 ? -op->imm : op->imm);
+    int64_t disp = native ? op->native->disp : op->imm;
+    if (disp || (!native && !*plus)) {
+        g_string_append_printf(s, "%s%s0x%" PRIx64, disp < 0 ? " - " : plus, "", disp < 0 ? -disp : disp);
     }
     g_string_append_printf(s, "].%d%s%s%s%s%s", 8 << op->mem.size, op->mem.sign ? " sign" : "", op->mem.align ? " align" : "",
                            op->mem.atomic ? " atomic" : "", op->mem.write ? " write" : "", op->mem.intent ? " intent" : "");

@@ -177,7 +177,7 @@ static uint64_t do_cas(const struct interp *in, const struct ir_op *op)
 
 static uint64_t do_native(const struct interp *in, const struct ir_op *op)
 {
-    uint64_t addr = in->val[op->a] + (in->val[op->b] << op->native->mem.scale);
+    uint64_t addr = in->val[op->a] + (in->val[op->b] << op->native->mem.scale) + (uint64_t)(int64_t)op->native->disp;
     return interp_native(in->state, in->ir, op, addr, in->val[op->c], in->mem);
 }
 

@@ -331,7 +331,7 @@ void ir_probe(struct ir *ir, struct ir_addr at, struct ir_mem mem)
     mem_op(ir, IR_probe, IR_64, 0, at, mem, 0, 0);
 }
 
-/* The op's imm is the native itself: a displacement goes into the base. */
+/* The op's imm is the native itself: it has the displacement. */
 ir_ref ir_native(struct ir *ir, const struct ir_native *n, struct ir_addr at, ir_ref int_in)
 {
     struct ir_native *copy = arena_alloc(ir->arena, sizeof(*copy));
@@ -340,12 +340,19 @@ ir_ref ir_native(struct ir *ir, const struct ir_native *n, struct ir_addr at, ir
 
     *copy = *n;
     if (mem) {
-        /* lea, not the tidied form: it must stay one value, or base + scaled index without displacement */
-        if (at.disp || !at.base) {
-            at.base = ir_lea(ir, IR_64, at.base, at.index, at.scale, at.disp);
-            at.index = 0;
+        if (!ir_fits32(at.disp)) {
+            at.base = at.base ? ir_op2i(ir, IR_add, IR_64, at.base, at.disp) : ir_const(ir, at.disp);
+            at.disp = 0;
+        }
+        if (!ir->no_fold) {
+            tidy(ir, IR_64, &at);
+        }
+        if (!at.base) {
+            at.base = ir_const(ir, at.disp);
+            at.disp = 0;
         }
         copy->mem.scale = at.index ? at.scale : 0;
+        copy->disp = (int32_t)at.disp;
     }
     ir->uses_vec |= n->kind == IR_NATIVE_VEC || n->vec_read || n->vec_written;
     ir->uses_x87 |= mmx || n->kind == IR_NATIVE_X87 || n->kind == IR_NATIVE_MMX;

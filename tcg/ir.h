@@ -121,6 +121,7 @@ struct ir_native {
     uint32_t vec_read, vec_written;   /* bit masks of guest vector registers */
     uint32_t state_off;      /* IR_NR_STATE: offset in the state */
     struct ir_mem mem;       /* when a field is IR_NR_MEM */
+    int32_t disp;            /* ... its address is the op's a + (b << mem.scale) + disp */
 };
 enum ir_native_kind { IR_NATIVE_VEC, IR_NATIVE_X87, IR_NATIVE_MMX, IR_NATIVE_INT };
 static inline bool ir_is_vzero(const struct ir_native *n) { return n->vex && n->map == 1 && n->opcode == 0x77; }

@@ -108,6 +108,7 @@ static void xsave_from(struct x86_state *s, const uint8_t *area)
         s->fx[1] = 0x03;
     }
     memcpy(&s->mxcsr, area + 24, 4);
+    s->tcg.vec_low = 0;
     for (unsigned i = 0; i < 16; i++) {
         memset(s->vec[i], 0, sizeof(s->vec[i]));
         if (bv & XF_SSE) {

@@ -127,7 +127,7 @@ struct hostflags { uint8_t kind, w; ir_ref ref; };
 enum stub_kind { STUB_SLOW, STUB_EXIT, STUB_POLL, STUB_X87, STUB_LINK, STUB_MISS, STUB_UNDO };
 struct stub {
     uint8_t kind;
-    bool is_store, no_back;
+    bool is_store, no_back, plain;
     bool grouped, keep_t;    /* slow path of a group's member; T holds a value */
     uint8_t wide;            /* wrap32 exits */
     uint8_t *from;           /* rel32 that jumps here */
@@ -275,7 +275,8 @@ struct tcg_map_row *cg_add_row(struct cg *c);
 struct stub *cg_stub(struct cg *c, unsigned kind);
 /* TLB check; afterwards x->mem is the operand, I and what the address needs are locked, T is free. `keep`: value that must stay reachable. */
 void em_check(struct cg *c, struct access *x, struct address at, const struct ir_mem *m, uint32_t desc);
-void em_stored(struct cg *c, struct access *x);               /* the access (a store) has been emitted since x->start */
+/* The access (a store) has been emitted since x->start. plain: it leaves no flags that somebody may want. */
+void em_stored(struct cg *c, struct access *x, bool plain);
 
 static inline uint32_t host_off(struct cg *c, const uint8_t *p) { return (uint32_t)(p - c->base); }
 /* calls a thunk (read-execute address) from region code */

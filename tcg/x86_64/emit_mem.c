@@ -306,11 +306,12 @@ void em_check(struct cg *c, struct access *x, struct address at, const struct ir
     c->lock &= ~(1u << HR_T);
 }
 
-void em_stored(struct cg *c, struct access *x)
+void em_stored(struct cg *c, struct access *x, bool plain)
 {
     struct stub *s = &c->stubs[x->stub];
 
     s->is_store = true;
+    s->plain = plain;
     s->copy = x->start;
     s->copy_end = s->back = c->o.p;
 }
@@ -420,7 +421,7 @@ static void em_st(struct cg *c, const struct ir_op *op)
         i_store_imm(&c->o, w, x.mem, (int32_t)s.imm);
     else
         i_store(&c->o, w, x.mem, s.reg);
-    em_stored(c, &x);
+    em_stored(c, &x, true);
 }
 
 static void alu_opnd(struct cg *c, int w, int alu, int d, struct opnd b)
@@ -494,7 +495,7 @@ static void rmw_loop(struct cg *c, const struct ir_op *op, struct access *x, uns
         rmw_apply(c, kind, w, HR_S, s);
         i_store(&c->o, w, am(HR_I, 0), HR_S);
     }
-    em_stored(c, x);
+    em_stored(c, x, false);
     ra_bind(c, op->sub & IR_RMW_OLD ? HR_T : HR_S, v);
 }
 
@@ -524,7 +525,7 @@ static void em_rmw(struct cg *c, const struct ir_op *op)
                 e8(&c->o, LOCK);
             op_rm(&c->o, w, OP_0F | (w ? 0xc1 : 0xc0), HR_T, x.mem, w ? 0 : BYTE_REG);
         }
-        em_stored(c, &x);
+        em_stored(c, &x, false);
         if (kind != IR_RMW_XCHG && !old) {
             if (s.kind == O_IMM64) {
                 i_mov_imm(&c->o, HR_I, s.imm);
@@ -554,7 +555,7 @@ static void em_rmw(struct cg *c, const struct ir_op *op)
         i_load(&c->o, w, HR_T, x.mem);
         rmw_apply(c, kind, w, HR_T, s);
         i_store(&c->o, w, x.mem, HR_T);
-        em_stored(c, &x);
+        em_stored(c, &x, false);
         ra_bind(c, HR_T, c->i);
         if (kind != IR_RMW_NOT)
             c->hf = (struct hostflags){ kind == IR_RMW_ADD ? HF_ADD : kind == IR_RMW_SUB || kind == IR_RMW_NEG ? HF_SUB : HF_LOGIC, (uint8_t)w, c->i };
@@ -569,7 +570,7 @@ static void em_rmw(struct cg *c, const struct ir_op *op)
         i_alu_mi(&c->o, w, rmw_alu(kind), x.mem, (int32_t)s.imm);
     else
         i_alu_mr(&c->o, w, rmw_alu(kind), x.mem, s.reg);
-    em_stored(c, &x);
+    em_stored(c, &x, false);
 }
 
 static void em_cas(struct cg *c, const struct ir_op *op)
@@ -601,7 +602,7 @@ static void em_cas(struct cg *c, const struct ir_op *op)
     op_rr(&c->o, 3, 0x87, RAX, HR_T, 0);
     if (w < IR_64)                                           /* on success rax kept what stood above the operand */
         i_movzx(&c->o, w, HR_T, HR_T);
-    em_stored(c, &x);
+    em_stored(c, &x, false);
     ra_bind(c, HR_T, c->i);
 }
 

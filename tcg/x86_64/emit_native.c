@@ -197,7 +197,7 @@ void em_native(struct cg *c, const struct ir_op *op)
     if (op->c)
         ra_settle_pcrel(c, R(c, op->c));
     if (mem) {
-        struct address ad = { op->a, op->b, n->mem.scale, 0 };
+        struct address ad = { op->a, op->b, n->mem.scale, n->disp };
         em_check(c, &x, ad, &n->mem, tcg_desc(&n->mem, rw || !n->mem.write, n->mem.write, false));
         f.mem = x.mem;
         f.rm = NOREG;
@@ -240,7 +240,7 @@ void em_native(struct cg *c, const struct ir_op *op)
     }
     encode(c, n, &f);
     if (mem && n->mem.write)
-        em_stored(c, &x);
+        em_stored(c, &x, true);
     unpinned_vectors(c, n, n->vec_written, true);
     if (sets_flags(n))
         fl_clobber(c);

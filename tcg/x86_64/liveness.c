@@ -92,7 +92,7 @@ static void group_access(struct cg *c, struct open_groups *open, uint32_t i)
     const struct ir_mem *m = op->op == IR_native ? &op->native->mem : &op->mem;
     bool write = op->op == IR_st || op->op == IR_rmw || op->op == IR_cas || (op->op == IR_native ? m->write : m->intent);
     ir_ref root = op->a, index = op->b ? R(c, op->b) : 0;
-    int64_t disp = op->op == IR_native ? 0 : op->imm, size = 1ll << m->size;
+    int64_t disp = op->op == IR_native ? op->native->disp : op->imm, size = 1ll << m->size;
     struct group *g;
 
     c->group_of[i] = 0;
