@@ -1,6 +1,6 @@
 /*
  * AVX2 and FMA kernels as video coders and numeric libraries have them: avx2 KERNEL ROUNDS prints a checksum. Everything works on a few
- * tens of kilobytes, so that the processor and not memory is measured. Compiled with -O2 -mavx2 -mfma; the vector code is written out.
+ * tens of kilobytes, so that the processor and not memory is measured. Compiled with -O3 -mavx2 -mfma; the vector code is written out.
  */
 #include <immintrin.h>
 #include <stdint.h>
@@ -27,23 +27,25 @@ static float ma[M * M], mb[M * M], mc[M * M];
 
 static void block_6x16(const float *a, const float *b, float *c)
 {
-    __m256 s[6][2];
+    __m256 low[6], high[6];
 
+#pragma GCC unroll 6
     for (int r = 0; r < 6; r++)
-        for (int h = 0; h < 2; h++)
-            s[r][h] = _mm256_loadu_ps(c + r * M + h * 8);
+        low[r] = _mm256_loadu_ps(c + r * M), high[r] = _mm256_loadu_ps(c + r * M + 8);
     for (int k = 0; k < M; k++) {
         __m256 b0 = _mm256_loadu_ps(b + k * M), b1 = _mm256_loadu_ps(b + k * M + 8);
 #pragma GCC unroll 6
         for (int r = 0; r < 6; r++) {
             __m256 x = _mm256_broadcast_ss(a + r * M + k);
-            s[r][0] = _mm256_fmadd_ps(x, b0, s[r][0]);
-            s[r][1] = _mm256_fmadd_ps(x, b1, s[r][1]);
+            low[r] = _mm256_fmadd_ps(x, b0, low[r]);
+            high[r] = _mm256_fmadd_ps(x, b1, high[r]);
         }
     }
-    for (int r = 0; r < 6; r++)
-        for (int h = 0; h < 2; h++)
-            _mm256_storeu_ps(c + r * M + h * 8, s[r][h]);
+#pragma GCC unroll 6
+    for (int r = 0; r < 6; r++) {
+        _mm256_storeu_ps(c + r * M, low[r]);
+        _mm256_storeu_ps(c + r * M + 8, high[r]);
+    }
 }
 
 static double gemm(long rounds)
@@ -63,7 +65,7 @@ static double gemm(long rounds)
 }
 
 /* Motion search: sum of absolute differences of 16 x 16 pixels at each of 16 x 16 places. */
-static uint8_t now[64 * 64], before[64 * 64];
+static uint8_t now[64 * 64] __attribute__((aligned(4096))), before[64 * 64] __attribute__((aligned(4096)));
 
 static double sad(long rounds)
 {
@@ -99,30 +101,105 @@ static double sad(long rounds)
 static int16_t line[4096 + 32];
 static uint8_t packed[4096];
 
+static inline __m256i six_taps(const int16_t *p)
+{
+    const __m256i c20 = _mm256_set1_epi16(20), c5 = _mm256_set1_epi16(5), round = _mm256_set1_epi16(16);
+    __m256i t[6];
+
+#pragma GCC unroll 6
+    for (int k = 0; k < 6; k++)
+        t[k] = _mm256_loadu_si256((const void *)(p + k));
+    __m256i mid = _mm256_mullo_epi16(_mm256_add_epi16(t[2], t[3]), c20);
+    __m256i near = _mm256_mullo_epi16(_mm256_add_epi16(t[1], t[4]), c5);
+    __m256i far = _mm256_add_epi16(t[0], t[5]);
+    return _mm256_srai_epi16(_mm256_add_epi16(_mm256_sub_epi16(_mm256_add_epi16(mid, far), near), round), 5);
+}
+
 static double filter(long rounds)
 {
     long sum = 0;
-    const __m256i c20 = _mm256_set1_epi16(20), c5 = _mm256_set1_epi16(5), round = _mm256_set1_epi16(16);
 
     for (int i = 0; i < 4096 + 32; i++)
         line[i] = (int16_t)(next() & 255);
     while (rounds--) {
         for (int i = 0; i < 4096; i += 32) {
-            __m256i out[2];
-            for (int h = 0; h < 2; h++) {
-                const int16_t *p = line + i + h * 16;
-#define AT(n) _mm256_loadu_si256((const void *)(p + (n)))
-                __m256i mid = _mm256_mullo_epi16(_mm256_add_epi16(AT(2), AT(3)), c20);
-                __m256i near = _mm256_mullo_epi16(_mm256_add_epi16(AT(1), AT(4)), c5);
-                __m256i far = _mm256_add_epi16(AT(0), AT(5));
-#undef AT
-                out[h] = _mm256_srai_epi16(_mm256_add_epi16(_mm256_sub_epi16(_mm256_add_epi16(mid, far), near), round), 5);
-            }
-            __m256i b = _mm256_permute4x64_epi64(_mm256_packus_epi16(out[0], out[1]), 0xd8);
-            _mm256_storeu_si256((__m256i *)(packed + i), b);
+            __m256i b = _mm256_packus_epi16(six_taps(line + i), six_taps(line + i + 16));
+            _mm256_storeu_si256((__m256i *)(packed + i), _mm256_permute4x64_epi64(b, 0xd8));
         }
         sum += packed[rounds & 4095];
         line[rounds & 4095] ^= 1;
+    }
+    return (double)sum;
+}
+
+/* Forward and inverse 8 x 8 transforms of 16-bit coefficients, a row of two blocks a register (as video coders do). */
+static int16_t blocks[64][16];
+
+static inline void butterfly(__m256i *x)
+{
+    __m256i s0 = _mm256_add_epi16(x[0], x[7]), s1 = _mm256_add_epi16(x[1], x[6]), s2 = _mm256_add_epi16(x[2], x[5]);
+    __m256i s3 = _mm256_add_epi16(x[3], x[4]), d0 = _mm256_sub_epi16(x[0], x[7]), d1 = _mm256_sub_epi16(x[1], x[6]);
+    __m256i d2 = _mm256_sub_epi16(x[2], x[5]), d3 = _mm256_sub_epi16(x[3], x[4]);
+    __m256i e0 = _mm256_add_epi16(s0, s3), e1 = _mm256_add_epi16(s1, s2), f0 = _mm256_sub_epi16(s0, s3), f1 = _mm256_sub_epi16(s1, s2);
+    __m256i a4 = _mm256_add_epi16(_mm256_add_epi16(d1, d2), _mm256_add_epi16(d0, _mm256_srai_epi16(d0, 1)));
+    __m256i a5 = _mm256_sub_epi16(_mm256_sub_epi16(d0, d3), _mm256_add_epi16(d2, _mm256_srai_epi16(d2, 1)));
+    __m256i a6 = _mm256_sub_epi16(_mm256_add_epi16(d0, d3), _mm256_add_epi16(d1, _mm256_srai_epi16(d1, 1)));
+    __m256i a7 = _mm256_add_epi16(_mm256_sub_epi16(d1, d2), _mm256_add_epi16(d3, _mm256_srai_epi16(d3, 1)));
+
+    x[0] = _mm256_add_epi16(e0, e1);
+    x[1] = _mm256_add_epi16(a4, _mm256_srai_epi16(a7, 2));
+    x[2] = _mm256_add_epi16(f0, _mm256_srai_epi16(f1, 1));
+    x[3] = _mm256_add_epi16(a5, _mm256_srai_epi16(a6, 2));
+    x[4] = _mm256_sub_epi16(e0, e1);
+    x[5] = _mm256_sub_epi16(a6, _mm256_srai_epi16(a5, 2));
+    x[6] = _mm256_sub_epi16(_mm256_srai_epi16(f0, 1), f1);
+    x[7] = _mm256_sub_epi16(_mm256_srai_epi16(a4, 2), a7);
+}
+
+static inline void transpose(__m256i *x)
+{
+    __m256i t[8], u[8];
+
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++) {
+        t[2 * k] = _mm256_unpacklo_epi16(x[2 * k], x[2 * k + 1]);
+        t[2 * k + 1] = _mm256_unpackhi_epi16(x[2 * k], x[2 * k + 1]);
+    }
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; k++) {
+        u[4 * k] = _mm256_unpacklo_epi32(t[4 * k], t[4 * k + 2]);
+        u[4 * k + 1] = _mm256_unpackhi_epi32(t[4 * k], t[4 * k + 2]);
+        u[4 * k + 2] = _mm256_unpacklo_epi32(t[4 * k + 1], t[4 * k + 3]);
+        u[4 * k + 3] = _mm256_unpackhi_epi32(t[4 * k + 1], t[4 * k + 3]);
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++) {
+        x[2 * k] = _mm256_unpacklo_epi64(u[k], u[k + 4]);
+        x[2 * k + 1] = _mm256_unpackhi_epi64(u[k], u[k + 4]);
+    }
+}
+
+static double dct(long rounds)
+{
+    long sum = 0;
+
+    for (int i = 0; i < 64 * 16; i++)
+        blocks[i / 16][i % 16] = (int16_t)(next() % 511 - 255);
+    while (rounds--) {
+        for (int b = 0; b < 64; b += 8) {
+            __m256i x[8];
+#pragma GCC unroll 8
+            for (int k = 0; k < 8; k++)
+                x[k] = _mm256_loadu_si256((const void *)blocks[b + k]);
+            butterfly(x);
+            transpose(x);
+            butterfly(x);
+#pragma GCC unroll 8
+            for (int k = 0; k < 8; k++)
+                _mm256_storeu_si256((__m256i *)blocks[b + k], _mm256_srai_epi16(x[k], 3));
+        }
+        sum += blocks[rounds & 63][rounds & 15];
+        blocks[rounds & 63][rounds & 15] = (int16_t)(rounds % 511 - 255);
     }
     return (double)sum;
 }
@@ -209,7 +286,7 @@ static double dot(long rounds)
 int main(int argc, char **argv)
 {
     static const struct { const char *name; double (*run)(long rounds); } kernels[] = {
-        { "gemm", gemm }, { "sad", sad }, { "filter", filter }, { "exp", vexp }, { "mandel", mandel }, { "dot", dot },
+        { "gemm", gemm }, { "sad", sad }, { "filter", filter }, { "dct", dct }, { "exp", vexp }, { "mandel", mandel }, { "dot", dot },
     };
 
     for (unsigned i = 0; argc == 3 && i < sizeof kernels / sizeof kernels[0]; i++)
@@ -217,6 +294,6 @@ int main(int argc, char **argv)
             printf("%s %.6f\n", argv[1], kernels[i].run(atol(argv[2])));
             return 0;
         }
-    fprintf(stderr, "usage: avx2 gemm|sad|filter|exp|mandel|dot ROUNDS\n");
+    fprintf(stderr, "usage: avx2 gemm|sad|filter|dct|exp|mandel|dot ROUNDS\n");
     return 2;
 }
