@@ -217,14 +217,18 @@ uint64_t x86_do_fxrstor(struct x86_state *s, uint64_t va, uint64_t rex_w, uint64
 
 /* --- XSAVE and its kin (SDM vol. 1, 13.4-13.13) --- */
 
-enum { XF_X87 = 1 << 0, XF_SSE = 1 << 1, XF_AVX = 1 << 2, XF_PKRU = 1 << 9, XF_LEGACY = XF_X87 | XF_SSE, IMAGE_MAX = FX_SIZE + HEADER_SIZE + 256 + 8 };
+enum { XF_X87 = 1 << 0, XF_SSE = 1 << 1, XF_AVX = 1 << 2, XF_LEGACY = XF_X87 | XF_SSE, COMPONENT_MAX = 1024 };
+enum { C_AVX = 2, C_OPMASK = 5, C_ZMM_HIGH = 6, C_ZMM_16 = 7, C_PKRU = 9 };
 #define XF_COMPACT (1ull << 63)
 
-/* Components outside the legacy area: size, place in the standard form. In the compacted form they follow each other in this order. */
+/*
+ * Components outside the legacy area: size, place in the standard form. In the compacted form they follow each other in this order. Those of
+ * AVX-512 are never offered by the translator: a vCPU that comes from KVM with them keeps them.
+ */
 static const struct component { uint8_t bit; uint16_t size, at; } components[] = {
-    { 2, 256, FX_SIZE + HEADER_SIZE },
-    { 9, 8, 2688 },      /* where processors with AVX-512 have it */
+    { C_AVX, 256, FX_SIZE + HEADER_SIZE }, { C_OPMASK, 64, 1088 }, { C_ZMM_HIGH, 512, 1152 }, { C_ZMM_16, 1024, 1664 }, { C_PKRU, 8, 2688 },
 };
+enum { IMAGE_MAX = FX_SIZE + HEADER_SIZE + 256 + 64 + 512 + 1024 + 8 };
 
 static unsigned component_at(const struct component *c, uint64_t which, bool compact)
 {
@@ -262,55 +266,76 @@ bool x86_xsave_component(unsigned n, unsigned *size, unsigned *at)
     return false;
 }
 
-static void high_to_image(const struct x86_state *s, unsigned bit, uint8_t *p)
+/* A component as pieces of the state that lie apart: `n` of `size` bytes. */
+struct pieces { uint8_t *first; unsigned size, n, stride; };
+
+static struct pieces component_pieces(struct x86_state *s, unsigned bit)
 {
-    if (bit == 2) {
-        for (unsigned i = 0; i < xmm_count(s); i++) {
-            memcpy(p + i * 16, s->vec[i] + 16, 16);
-        }
-    } else {
-        memset(p, 0, 8);
-        memcpy(p, &s->pkru, 4);
+    switch (bit) {
+    case C_AVX: return (struct pieces){ s->vec[0] + 16, 16, xmm_count(s), sizeof(s->vec[0]) };
+    case C_OPMASK: return (struct pieces){ (uint8_t *)s->opmask, sizeof(s->opmask), 1, 0 };
+    case C_ZMM_HIGH: return (struct pieces){ s->vec[0] + 32, 32, xmm_count(s), sizeof(s->vec[0]) };
+    case C_ZMM_16: return (struct pieces){ s->vec[16], 64, x86_code64(s) ? 16 : 0, sizeof(s->vec[0]) };
+    default: return (struct pieces){ (uint8_t *)&s->pkru, sizeof(s->pkru), 1, 0 };
     }
 }
 
-/* p NULL: the initial state. */
-static void high_from_image(struct x86_state *s, unsigned bit, const uint8_t *p)
+static unsigned component_to_image(struct x86_state *s, unsigned bit, uint8_t *p)
 {
-    static const uint8_t zero[256];
+    struct pieces c = component_pieces(s, bit);
+
+    for (unsigned i = 0; i < c.n; i++) {
+        memcpy(p + i * c.size, c.first + i * c.stride, c.size);
+    }
+    if (bit == C_PKRU) {
+        memset(p + 4, 0, 4);
+        return 8;
+    }
+    return c.n * c.size;
+}
+
+/* p NULL: the initial state. */
+static void component_from_image(struct x86_state *s, unsigned bit, const uint8_t *p)
+{
+    static const uint8_t zero[COMPONENT_MAX];
+    struct pieces c = component_pieces(s, bit);
+    bool init = !p;
 
     p = p ? p : zero;
-    if (bit == 2) {
-        for (unsigned i = 0; i < xmm_count(s); i++) {
-            memcpy(s->vec[i] + 16, p + i * 16, 16);
-        }
-        s->tcg.vec_low = p == zero && xmm_count(s) == 16;
-        s->tcg.mem_high = !s->tcg.vec_low;
-    } else {
+    if (bit == C_PKRU) {
         uint32_t v;
 
         memcpy(&v, p, 4);
         x86_set_pkru(s, v);
+        return;
+    }
+    for (unsigned i = 0; i < c.n; i++) {
+        memcpy(c.first + i * c.stride, p + i * c.size, c.size);
+    }
+    if (bit == C_AVX) {
+        s->tcg.vec_low = init && c.n == 16;
+        s->tcg.mem_high = !s->tcg.vec_low;
     }
 }
 
-static bool upper_in_use(const struct x86_state *s)
+static bool component_in_use(struct x86_state *s, unsigned bit)
 {
-    static const uint8_t zero[16];
+    struct pieces c = component_pieces(s, bit);
+    uint8_t any = 0;
 
-    for (unsigned i = 0; i < xmm_count(s); i++) {
-        if (memcmp(s->vec[i] + 16, zero, 16)) {
-            return true;
+    for (unsigned i = 0; i < c.n; i++) {
+        for (unsigned k = 0; k < c.size; k++) {
+            any |= c.first[i * c.stride + k];
         }
     }
-    return false;
+    return any;
 }
 
 /* Which components are not in their initial state (XINUSE). MXCSR does not count. */
-static uint64_t in_use(const struct x86_state *s)
+static uint64_t in_use(struct x86_state *s)
 {
     static const uint8_t zero[16], cw[2] = { 0x7f, 0x03 };
-    uint64_t r = s->pkru ? XF_PKRU : 0;
+    uint64_t r = 0;
 
     if (memcmp(s->fx, cw, 2) || memcmp(s->fx + 2, zero, 16) || memcmp(s->fx + 18, zero, 6)) {
         r |= XF_X87;      /* status, tags, last opcode and pointers */
@@ -321,7 +346,11 @@ static uint64_t in_use(const struct x86_state *s)
     for (unsigned i = 0; i < xmm_count(s) && !(r & XF_SSE); i++) {
         r |= memcmp(s->vec[i], zero, 16) ? XF_SSE : 0;
     }
-    return r | (upper_in_use(s) ? XF_AVX : 0);
+    for (unsigned i = 0; i < G_N_ELEMENTS(components); i++) {
+        unsigned bit = components[i].bit;
+        r |= ((s->xcr0 | s->xss) >> bit & 1) && component_in_use(s, bit) ? 1ull << bit : 0;
+    }
+    return r;
 }
 
 uint64_t x86_do_xgetbv(struct x86_state *s, uint64_t ecx, uint64_t b, uint64_t c, uint64_t d)
@@ -341,7 +370,7 @@ uint64_t x86_do_xgetbv(struct x86_state *s, uint64_t ecx, uint64_t b, uint64_t c
 /* `form`: the components that the image has room for, if it is compacted. */
 static void save_components(struct x86_state *s, uint64_t va, uint64_t which, bool mxcsr, uint64_t form, bool compact)
 {
-    uint8_t img[FX_USED], high[256];
+    uint8_t img[FX_USED], high[COMPONENT_MAX];
 
     memset(img, 0, sizeof(img));
     x87_to_image(s, img);
@@ -364,8 +393,7 @@ static void save_components(struct x86_state *s, uint64_t va, uint64_t which, bo
     for (unsigned i = 0; i < G_N_ELEMENTS(components); i++) {
         const struct component *c = &components[i];
         if (which >> c->bit & 1) {
-            high_to_image(s, c->bit, high);
-            copy_out(s, va + component_at(c, form, compact), high, c->bit == 2 ? 16 * xmm_count(s) : c->size);
+            copy_out(s, va + component_at(c, form, compact), high, component_to_image(s, c->bit, high));
         }
     }
 }
@@ -436,7 +464,7 @@ static void read_image(struct x86_state *s, uint64_t va, uint64_t want, uint64_t
     for (unsigned i = 0; i < G_N_ELEMENTS(components); i++) {
         const struct component *c = &components[i];
         if (want >> c->bit & 1) {
-            copy_in(s, va + component_at(c, form, compact), img + to, c->bit == 2 ? 16 * xmm_count(s) : c->size);
+            copy_in(s, va + component_at(c, form, compact), img + to, c->size);
         }
         to += c->size;
     }
@@ -504,7 +532,7 @@ static uint64_t xrstor(struct x86_state *s, uint64_t va, uint64_t rfbm, uint64_t
     for (unsigned i = 0; i < G_N_ELEMENTS(components); i++) {
         const struct component *c = &components[i];
         if (rfbm >> c->bit & 1) {
-            high_from_image(s, c->bit, bv >> c->bit & 1 ? img + at : NULL);
+            component_from_image(s, c->bit, bv >> c->bit & 1 ? img + at : NULL);
         }
         at += c->size;
     }
