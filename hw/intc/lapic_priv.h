@@ -36,6 +36,7 @@ uint64_t lapic_timer_ns(const struct lapic *l, uint64_t ticks);
 uint32_t lapic_timer_count(struct lapic *l);
 void lapic_timer_settle(struct lapic *l);         /* arms the host timer from the registers */
 void lapic_timer_fire(void *lapic);
+void lapic_timer_catch_up(struct lapic *l);       /* before a register of the timer is written */
 void lapic_timer_tsc_changed(struct x86_lapic *x);   /* takes the lock itself */
 
 /* lapic_regs.c; vCPU thread. */

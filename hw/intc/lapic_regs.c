@@ -31,6 +31,10 @@ static const uint32_t lvt_writable[LVT_COUNT] = {
 static void write_lvt(struct lapic *l, unsigned n, uint32_t value)
 {
     unsigned old_mode = lapic_timer_mode(l);
+
+    if (n == LVT_TIMER) {
+        lapic_timer_catch_up(l);
+    }
     l->lvt[n] = (value & lvt_writable[n]) | (l->svr & SVR_ENABLE ? 0 : LVT_MASKED);
     if (n == LVT_TIMER && lapic_timer_mode(l) != old_mode) {
         if (lapic_timer_mode(l) == TIMER_DEADLINE || old_mode == TIMER_DEADLINE) {
@@ -104,6 +108,7 @@ static bool reg_write(struct lapic *l, unsigned reg, uint32_t value)
         break;
     case R_INITIAL:
         taken = lapic_lock(l);
+        lapic_timer_catch_up(l);
         if (lapic_timer_mode(l) != TIMER_DEADLINE) {
             l->initial_count = value;
             l->expired = false;
@@ -113,6 +118,7 @@ static bool reg_write(struct lapic *l, unsigned reg, uint32_t value)
         break;
     case R_DIVIDE: {
         taken = lapic_lock(l);
+        lapic_timer_catch_up(l);
         uint32_t left = lapic_timer_count(l);
         l->divide = value & 0xb;
         if (left) {                                /* the count goes on at the new rate */
@@ -238,6 +244,7 @@ bool lapic_msr_write(struct x86_lapic *x, uint32_t msr, uint64_t value)
     }
     if (msr == MSR_TSC_DEADLINE) {
         bool taken = lapic_lock(l);
+        lapic_timer_catch_up(l);
         if (lapic_timer_mode(l) == TIMER_DEADLINE) {
             l->deadline = value;
             lapic_timer_settle(l);

@@ -78,6 +78,15 @@ void lapic_timer_fire(void *opaque)
     }
 }
 
+/* The main loop may be late. What is due has happened before the guest writes to the timer, as the registers stood until then. */
+void lapic_timer_catch_up(struct lapic *l)
+{
+    if (timer_armed(&l->timer) && l->timer.deadline <= clock_now(l->dev.machine, CLOCK_VIRTUAL_NS)) {
+        timer_cancel(&l->timer);
+        lapic_timer_fire(l);
+    }
+}
+
 void lapic_timer_tsc_changed(struct x86_lapic *x)
 {
     struct lapic *l = lapic_of(x);

@@ -239,6 +239,41 @@ Test(lapic, software_disable_masks_the_lvt)
     cr_expect_eq(take(0), -1);
 }
 
+/* The time has come and the main loop has not made the event yet: what the guest writes to the timer just then does not lose it. */
+static void late(unsigned count)
+{
+    st32(&t, BASE + 0x3e0, 0xb);
+    st32(&t, BASE + 0x320, 0xec);
+    st32(&t, BASE + 0x380, count);
+    l[0]->count_start -= 5000;
+    timer_set(&l[0]->timer, l[0]->count_start + count);
+}
+Test(lapic, late_event_outlives_a_write_to_the_timer)
+{
+    static const struct { const char *what; uint32_t reg, value; } writes[] = {
+        { "periodic", 0x320, 0x200ed }, { "deadline", 0x320, 0x400ed }, { "mask", 0x320, 0x100ec }, { "vector", 0x320, 0xed },
+        { "new count", 0x380, 1000000 }, { "stop", 0x380, 0 }, { "divisor", 0x3e0, 0 },
+    };
+
+    clock_step(t.m, 10000);
+    for (unsigned i = 0; i < sizeof writes / sizeof *writes; i++) {
+        late(1000);
+        st32(&t, BASE + writes[i].reg, writes[i].value);
+        cr_expect_eq(take(0), 0xec, "%s", writes[i].what);
+        st32(&t, BASE + 0xb0, 0);
+        cr_expect_eq(take(0), -1, "%s: once", writes[i].what);
+    }
+    st32(&t, BASE + 0x320, 0x400ec);
+    wr(0, 0x6e0, clock_now(t.m, CLOCK_VIRTUAL_NS) + 100);
+    timer_set(&l[0]->timer, clock_now(t.m, CLOCK_VIRTUAL_NS));
+    l[0]->deadline -= 100;
+    wr(0, 0x6e0, 0);
+    cr_expect_eq(take(0), 0xec, "a deadline that has come");
+    st32(&t, BASE + 0xb0, 0);
+    clock_step(t.m, 1000000);
+    cr_expect_eq(take(0), -1);
+}
+
 /* The count is down to 0 and the event has not been made when the host's timer is armed (the thread was held up), or armed again. */
 Test(lapic, one_shot_that_is_late_is_not_lost)
 {
