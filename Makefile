@@ -76,7 +76,7 @@ endef
 $(foreach d,$(DEFS),$(eval $(call def_rule,$(d))))
 
 # NAME.asl gives NAME_aml[], NAME.S (16-, 32- or 64-bit code linked at 0) gives NAME_rom[].
-$(B)/gen/%_aml.h: $(srcdir)/%.asl $(B)/tools/bin2h
+$(B)/gen/%_aml.h: $(srcdir)/%.asl $(wildcard $(srcdir)/hw/acpi/*.asli) $(B)/tools/bin2h
 	$(call note,IASL,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)iasl -va -p $(B)/gen/$*_asl $< >$(B)/gen/$*_asl.log 2>&1 || { cat $(B)/gen/$*_asl.log; false; }

@@ -211,6 +211,29 @@ static bool prop_default(void *base, const struct field *f, void *class)
     return true;
 }
 
+void device_global(struct machine *m, const char *class, const char *prop, const char *value)
+{
+    if (!m->globals) {
+        m->globals = g_ptr_array_new_with_free_func(g_free);
+    }
+    g_ptr_array_add(m->globals, g_strdup(class));
+    g_ptr_array_add(m->globals, g_strdup(prop));
+    g_ptr_array_add(m->globals, g_strdup(value));
+}
+
+static void globals_set(struct device *d)
+{
+    const GPtrArray *g = d->machine->globals;
+
+    for (unsigned i = 0; g && i + 2 < g->len && !d->global_error; i += 3) {
+        const char *name = g_ptr_array_index(g, i);
+
+        if (!strcmp(name, d->class->name) || device_class_find(name) == d->class) {
+            device_set(d, g_ptr_array_index(g, i + 1), g_ptr_array_index(g, i + 2), &d->global_error);
+        }
+    }
+}
+
 struct device *device_new(struct machine *m, const struct device_class *class, const char *id)
 {
     struct device *d = g_malloc0(class->size);
@@ -219,6 +242,7 @@ struct device *device_new(struct machine *m, const struct device_class *class, c
     d->machine = m;
     d->id = g_strdup(id);
     props_each(d, class->fields, class->n_fields, prop_default, (void *)class);
+    globals_set(d);
     return d;
 }
 
@@ -251,6 +275,7 @@ static void device_free(struct device *d)
 {
     timers_cancel(d, d->class->fields, d->class->n_fields);
     props_each(d, d->class->fields, d->class->n_fields, prop_free, NULL);
+    g_clear_error(&d->global_error);
     g_free((char *)d->id);
     g_free(d);
 }
@@ -273,6 +298,11 @@ static bool device_plug(struct device *d, GError **err)
 
 bool device_add(struct device *d, GError **err)
 {
+    if (d->global_error) {
+        g_propagate_prefixed_error(err, g_steal_pointer(&d->global_error), "-global: ");
+        device_free(d);
+        return false;
+    }
     if (!device_plug(d, err) || (d->class->init && !d->class->init(d, err))) {
         error_prefix(err, "%s", d->id ? d->id : d->class->name);
         device_free(d);

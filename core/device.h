@@ -94,7 +94,11 @@ struct device {                    /* first member of every device's struct, nam
     struct device *parent;         /* the bus's owner, or NULL */
     struct bus *bus;               /* what it is plugged into (core/bus.h), or NULL */
     void *bus_data;                /* what the bus keeps per device */
+    GError *global_error;          /* a -global for it does not fit */
 };
+
+/* -global: a default for devices of the class (or alias) of that name, made from now on. A wrong value shows when such a device is added. */
+void device_global(struct machine *m, const char *class, const char *prop, const char *value);
 
 /* Makes a device (zeroed, properties at defaults), not yet initialised. Owned by the machine once added. */
 struct device *device_new(struct machine *m, const struct device_class *class, const char *id);

@@ -118,6 +118,9 @@ void machine_free(struct machine *m)
     machine_lock(m);
     devices_fini(m);
     boot_order_free(m);
+    if (m->globals) {
+        g_ptr_array_free(m->globals, TRUE);
+    }
     objects_fini(m);
     while (m->n_cpus) {
         cpu_free(m->cpus[--m->n_cpus]);
@@ -298,6 +301,19 @@ void machine_request_exit(struct machine *m, int status)
 {
     atomic_store(&m->priv->status, status);
     request(m, PENDING_EXIT);
+}
+
+void machine_watchdog(struct machine *m)
+{
+    switch (m->watchdog_action) {
+    case WATCHDOG_RESET:    machine_request_reset(m, SHUTDOWN_GUEST_RESET); break;
+    case WATCHDOG_SHUTDOWN: machine_request_powerdown(m); break;
+    case WATCHDOG_POWEROFF: machine_request_shutdown(m, SHUTDOWN_HOST_QUIT); break;
+    case WATCHDOG_PAUSE:    machine_request_pause(m); break;
+    case WATCHDOG_DEBUG:    fprintf(stderr, "emu: watchdog: timer fired\n"); break;
+    case WATCHDOG_NMI:      cpu_request(m->cpus[0], CPU_REQ_NMI); break;
+    case WATCHDOG_NONE:     break;
+    }
 }
 
 void machine_request_pause(struct machine *m)

@@ -26,6 +26,7 @@ struct drives;      /* block/ */
 struct nets;        /* net/ */
 struct ui;          /* ui/ */
 struct displays;    /* main/ */
+struct balloon;
 struct chardevs;    /* chardev/ */
 
 /* What the command line asked for, resolved. Filled by main/, read by boards. Strings belong to main/. */
@@ -38,11 +39,21 @@ struct machine_spec {
     const char *const *data_dirs;   /* -L, NULL-terminated; NULL: none */
     const char *name, *uuid;
     struct chardev *serial[4];      /* NULL: none */
-    bool acpi, hpet, graphics;
+    /* For firmware. Lists are NULL-terminated, NULL: none. */
+    const char *const *fw_cfg, *const *smbios, *const *acpi_tables, *const *option_roms;   /* as given to -fw_cfg, -smbios, ... */
+    const char *boot_order, *boot_once;       /* drive letters; NULL: the board's default; once: for the first boot */
+    bool boot_menu, boot_strict, boot_floppy_check;
+    int boot_splash_time, boot_reboot_timeout;   /* ms; < 0: not said */
+    const char *boot_splash;
+    bool acpi, hpet, graphics, smm;
     int64_t rtc_offset_ns;          /* added to the host clock; -rtc base= */
     bool rtc_localtime;
     struct options *machine_options;
 };
+
+enum watchdog_action { WATCHDOG_RESET, WATCHDOG_SHUTDOWN, WATCHDOG_POWEROFF, WATCHDOG_PAUSE, WATCHDOG_DEBUG, WATCHDOG_NONE, WATCHDOG_NMI };
+
+enum panic_action { PANIC_SHUTDOWN, PANIC_PAUSE, PANIC_EXIT_FAILURE, PANIC_NONE };
 
 enum run_state { RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN, RUN_GUEST_PANIC };
 
@@ -65,6 +76,7 @@ struct machine {
     struct region nothing_root;
     GPtrArray *ram;                 /* struct ram_block * */
     struct ram_block *main_ram;
+    uint64_t low_ram;               /* bytes of it below the hole under 4 GiB; 0: all, or another layout */
     uint64_t ram_pages;             /* RAM page numbers handed out so far */
 
     unsigned n_cpus;
@@ -72,6 +84,7 @@ struct machine {
 
     GPtrArray *devices;             /* struct device *, in order of addition */
     GPtrArray *buses;               /* struct bus *, in order of making */
+    GPtrArray *globals;             /* char *: class, property, value, class ... (device_global()) */
     GPtrArray *boot_order;          /* core/boot_order.c; NULL: nobody asked */
     GPtrArray *objects;             /* struct object *: -object */
     GPtrArray *reset_hooks;         /* struct reset_hook *: loaders and boards */
@@ -81,10 +94,13 @@ struct machine {
     struct nets *nets;
     struct ui *ui;
     struct displays *displays;      /* main/ */
+    struct balloon *balloon;        /* core/balloon.h */
     struct chardevs *chardevs;
 
     enum run_state state;
     bool no_reboot, no_shutdown;
+    enum watchdog_action watchdog_action;
+    enum panic_action panic_action;
     int exit_status;
 };
 
@@ -128,6 +144,7 @@ void machine_request_reset(struct machine *m, enum shutdown_cause cause);
 void machine_request_shutdown(struct machine *m, enum shutdown_cause cause);
 void machine_request_powerdown(struct machine *m);            /* the power button */
 void machine_request_exit(struct machine *m, int status);     /* isa-debug-exit */
+void machine_watchdog(struct machine *m);                     /* a watchdog has expired: what -watchdog-action says */
 void machine_request_pause(struct machine *m);                /* machine_stop() by the main loop */
 
 /* Reset functions of boards and loaders, run after the devices' reset, in order. Machine lock. */

@@ -14,20 +14,25 @@
 #include "core/rng.h"
 #include "cpu/x86/cpu.h"
 #include "disas/disas.h"
+#include "hw/acpi/ich9.h"
 #include "hw/acpi/piix4_pm.h"
 #include "hw/boards/boards.h"
+#include "hw/char/debugcon.h"
 #include "hw/char/uart16550.h"
 #include "hw/display/display.h"
 #include "hw/input/i8042.h"
+#include "hw/char/virtio_serial.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
 #include "hw/intc/lapic.h"
 #include "hw/isa/isa.h"
 #include "hw/misc/fw_cfg.h"
 #include "hw/misc/misc.h"
+#include "hw/misc/virtio_balloon.h"
 #include "hw/misc/virtio_rng.h"
 #include "hw/net/e1000.h"
 #include "hw/pci/i440fx.h"
+#include "hw/pci/mch.h"
 #include "hw/pci/pci_bridge.h"
 #include "hw/timer/i8254.h"
 #include "hw/timer/mc146818.h"
@@ -36,7 +41,7 @@
 #include "main/displays.h"
 #include "monitor/monitor.h"
 
-const struct board *const builtin_boards[] = { &board_pc, NULL };
+const struct board *const builtin_boards[] = { &board_pc, &board_q35, NULL };
 
 static const struct accel_ops *const engines[] = {
     &accel_tcg,
@@ -51,13 +56,14 @@ static const struct accel_ops *const engines[] = {
 static const struct device_class *const classes[] = {
     &isa_bus_class, &i8042_class, &vga_pci_class, &secondary_vga_class, &bochs_display_class, &port92_class, &fw_cfg_class,
     &i8254_class, &i8259_class, &ioapic_class, &lapic_class, &mc146818_class,
-    &i440fx_host_class, &i440fx_class, &piix3_class, &q35_host_class,
+    &i440fx_host_class, &i440fx_class, &piix3_class, &q35_host_class, &mch_class, &ich9_lpc_class, &ich9_smb_class,
     &pci_bridge_class, &i82801b11_bridge_class, &pcie_root_port_class, &ioh3420_class, &pcie_pci_bridge_class, &x3130_upstream_class,
     &xio3130_downstream_class,
     &piix4_pm_class,
-    &uart16550_class, &debugexit_class,
     &e1000_class,
-    VIRTIO_CLASSES(virtio_rng_pci_classes),
+    VIRTIO_CLASSES(virtio_rng_pci_classes), VIRTIO_CLASSES(virtio_balloon_pci_classes), VIRTIO_CLASSES(virtio_serial_pci_classes),
+    &virtserialport_class, &virtconsole_class,
+    &uart16550_class, &debugcon_class, &debugexit_class,
     NULL,
 };
 

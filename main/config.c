@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "chardev/chardev.h"
+#include "core/datafile.h"
 #include "core/object.h"
 #include "main/builtin.h"
 #include "main/displays.h"
@@ -20,6 +21,7 @@
 enum option_how {
     OPTION_KEEP,       /* the string goes to a member of struct config */
     OPTION_SET,        /* a flag there is set */
+    OPTION_LIST,       /* the string is added to a list there */
     OPTION_PRINT,      /* a text is printed, and that is all */
     OPTION_CALL,       /* take() decides */
     OPTION_IGNORE,     /* asks for what is so anyway */
@@ -38,6 +40,7 @@ struct option_row {
 
 /* Ends of rows. */
 #define KEEP(m)     .how = OPTION_KEEP, .member = offsetof(struct config, m)
+#define LIST(m)     .how = OPTION_LIST, .member = offsetof(struct config, m)
 #define SET(m)      .how = OPTION_SET, .member = offsetof(struct config, m)
 #define PRINT(f)    .how = OPTION_PRINT, .print = f
 #define CALL(f)     .how = OPTION_CALL, .take = f
@@ -140,6 +143,20 @@ static bool take_mon(struct config *cfg, const char *v, GError **err)
 {
     (void)err;
     g_ptr_array_add(cfg->monitors, (char *)v);
+    return true;
+}
+
+static bool take_boot(struct config *cfg, const char *v, GError **err) { return boot_options_merge(&cfg->boot, v, err); }
+
+static bool take_action(struct config *cfg, const char *v, GError **err) { return action_options_merge(&cfg->action, v, err); }
+
+static bool take_data_dir(struct config *cfg, const char *v, GError **err)
+{
+    (void)err;
+    if (is_help(v)) {
+        cfg->print = data_file_help;
+    }
+    g_ptr_array_add(cfg->data_dirs, (char *)v);
     return true;
 }
 
@@ -248,7 +265,14 @@ static const struct option_row rows[] = {
     { "initrd", NULL, "FILE", "its initial RAM disk; multiboot: \"FILE ARGS,FILE ARGS\"", KEEP(initrd) },
     { "append", NULL, "TEXT", "its command line", KEEP(append) },
     { "dtb", NULL, "FILE", "a device tree, on boards that take one", KEEP(dtb) },
-    { "bios", NULL, "FILE", "firmware to start instead of a kernel", KEEP(firmware) },
+    { "bios", NULL, "FILE", "firmware to start (default: SeaBIOS where no kernel is given)", KEEP(firmware) },
+    { "L", NULL, "FOLDER", "where to look for firmware and option ROMs first; 'help' lists the folders built in", CALL(take_data_dir) },
+    { "boot", NULL, "[order=]LETTERS[,once=LETTERS][,menu=on][,strict=on]...",
+      "what firmware tries: a floppy, c disk, d CD, n network; also splash=FILE, splash-time=MS, reboot-timeout=MS", CALL(take_boot) },
+    { "fw_cfg", NULL, "[name=]NAME,file=FILE|string=TEXT", "a file for firmware and guest to read", LIST(fw_cfg) },
+    { "smbios", NULL, "type=N,key=value...|file=FILE", "values of SMBIOS structures 0, 1, 2, 3, 4, 11, 17", LIST(smbios) },
+    { "acpitable", NULL, "file=FILE|data=FILE[,sig=][,rev=][,oem_id=]...", "an ACPI table of your own", LIST(acpi_tables) },
+    { "option-rom", NULL, "FILE[,bootindex=N]", "an option ROM that belongs to no card", LIST(option_roms) },
     HEADING("Disks"),
     { "drive", NULL, "[file=]FILE[,if=ide|virtio|floppy|pflash|none][,format=raw][,media=disk|cdrom][,id=][,cache=][,snapshot=on]...",
       "a drive and its image; with if=none a -device uses it by drive=ID", CALL(take_drive) },
@@ -269,6 +293,9 @@ static const struct option_row rows[] = {
       CALL(take_object) },
     { "chardev", NULL, "KIND,id=NAME[,key=value...]", "a byte stream that devices and monitors name; 'help' lists kinds; every one takes "
       "logfile=FILE, logappend=on and mux=on (several share it)", CALL(take_chardev) },
+    { "global", NULL, "DEVICE.KEY=VALUE", "a default for all devices of that name; also driver=,property=,value=", LIST(globals) },
+    { "watchdog-action", NULL, "reset|shutdown|poweroff|inject-nmi|pause|debug|none", "what an expired watchdog does (default reset)", KEEP(watchdog_action) },
+    { "action", NULL, "[reboot=reset|shutdown][,shutdown=poweroff|pause][,watchdog=...]", "what such events do", CALL(take_action) },
     { "serial", NULL, "DEV", "where a serial port goes, repeated for up to four: none, null, stdio, mon:stdio (shared with the monitor), "
       "pty, file:PATH, pipe:PATH, chardev:NAME, unix:PATH[,server=on][,wait=off], tcp:[HOST]:PORT[,server=on][,wait=off], telnet:, websocket:",
       CALL(take_serial) },
@@ -315,19 +342,24 @@ static const struct {
     const char *name;
     bool arg;
 } refused[] = {
-    { "gdb", true }, { "s", false }, { "qmp", true }, { "qmp-pretty", true }, { "global", true },
-    { "boot", true }, { "spice", true }, { "usb", false }, { "usbdevice", true },
+    { "gdb", true }, { "s", false }, { "qmp", true }, { "qmp-pretty", true },
+    { "spice", true }, { "usb", false }, { "usbdevice", true },
     { "audio", true }, { "audiodev", true }, { "soundhw", true }, { "loadvm", true },
     { "incoming", true }, { "only-migratable", false }, { "mem-path", true }, { "mem-prealloc", false }, { "numa", true },
-    { "smbios", true }, { "acpitable", true }, { "fw_cfg", true }, { "option-rom", true }, { "virtfs", true }, { "fsdev", true },
+    { "virtfs", true }, { "fsdev", true },
     { "tpmdev", true }, { "sandbox", true }, { "overcommit", true }, { "msg", true }, { "icount", true }, { "watchdog", true },
-    { "watchdog-action", true }, { "action", true }, { "readconfig", true }, { "writeconfig", true },
+    { "readconfig", true }, { "writeconfig", true },
     { "mtdblock", true }, { "sd", true }, { "iscsi", true }, { "singlestep", false }, { "trace", true }, { "plugin", true },
     { "runas", true }, { "chroot", true }, { "run-with", true }, { "add-fd", true }, { "set", true },
     { "semihosting", false }, { "semihosting-config", true }, { "prom-env", true }, { "xen-domid", true }, { "compat", true },
     { "win2k-hack", false }, { "no-fd-bootchk", false }, { "rotate", true }, { "g", true }, { "dfilter", true }, { "seed", true },
-    { "cpu-throttle", true }, { "enable-fips", false }, { "L", true }, { "alt-grab", false }, { "ctrl-grab", false },
+    { "cpu-throttle", true }, { "enable-fips", false }, { "alt-grab", false }, { "ctrl-grab", false },
     { "enable-sync-profile", false }, { "tb-size", true }, { "nouserconfig", false }, { "perfmap", false },
+};
+
+static const size_t lists[] = {
+    offsetof(struct config, fw_cfg), offsetof(struct config, smbios), offsetof(struct config, acpi_tables), offsetof(struct config, option_roms),
+    offsetof(struct config, data_dirs), offsetof(struct config, globals),
 };
 
 void config_init(struct config *cfg)
@@ -342,6 +374,9 @@ void config_init(struct config *cfg)
     cfg->netdevs = g_ptr_array_new();
     cfg->nics = g_ptr_array_new();
     cfg->nets = g_ptr_array_new();
+    for (unsigned i = 0; i < G_N_ELEMENTS(lists); i++) {
+        *(GPtrArray **)((char *)cfg + lists[i]) = g_ptr_array_new();
+    }
     cfg->objects = g_ptr_array_new();
     cfg->chardevs = g_ptr_array_new();
     cfg->monitors = g_ptr_array_new();
@@ -359,6 +394,11 @@ void config_fini(struct config *cfg)
     g_ptr_array_free(cfg->netdevs, TRUE);
     g_ptr_array_free(cfg->nics, TRUE);
     g_ptr_array_free(cfg->nets, TRUE);
+    for (unsigned i = 0; i < G_N_ELEMENTS(lists); i++) {
+        g_ptr_array_free(*(GPtrArray **)((char *)cfg + lists[i]), TRUE);
+    }
+    options_free(cfg->boot);
+    options_free(cfg->action);
     g_ptr_array_free(cfg->objects, TRUE);
     g_ptr_array_free(cfg->chardevs, TRUE);
     g_ptr_array_free(cfg->monitors, TRUE);
@@ -384,6 +424,9 @@ static bool row_take(const struct option_row *row, struct config *cfg, const cha
         return true;
     case OPTION_SET:
         *(bool *)member = true;
+        return true;
+    case OPTION_LIST:
+        g_ptr_array_add(*(GPtrArray **)member, (char *)value);
         return true;
     case OPTION_PRINT:
         cfg->print = row->print;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct machine;
 struct machine_spec;
 struct options;
 
@@ -21,6 +22,9 @@ struct config {
     GPtrArray *objects;                  /* const char *: each -object */
     GPtrArray *drives;                   /* main/drives.c: each option about a disk */
     const char *cpu, *smp, *memory, *rtc, *name, *uuid, *monitor, *display, *parallel, *debugcon;
+    GPtrArray *fw_cfg, *smbios, *acpi_tables, *option_roms, *data_dirs, *globals;     /* const char *: each option of that name */
+    struct options *boot, *action;       /* all -boot, -action, merged */
+    const char *watchdog_action;
     const char *kernel, *initrd, *append, *firmware, *dtb;
     GPtrArray *vncs;                     /* const char *: each -vnc */
     const char *vga, *keyboard;          /* -vga, -k */
@@ -49,6 +53,12 @@ bool spec_uuid(const char *text, GError **err);
 
 /* Everything of the configuration that the board needs, character devices excepted. */
 bool spec_fill(const struct config *cfg, struct machine_spec *spec, GError **err);
+/* Its part for firmware: -boot, -fw_cfg, -smbios, -L ... (spec_firmware.c) */
+bool spec_firmware(const struct config *cfg, struct machine_spec *spec, GError **err);
+/* -global: into the machine's list. -watchdog-action, -action: into the machine. */
+bool machine_apply(const struct config *cfg, struct machine *m, GError **err);
+bool boot_options_merge(struct options **into, const char *text, GError **err);
+bool action_options_merge(struct options **into, const char *text, GError **err);
 struct options *machine_options_parse(const char *text, GError **err);
 void machine_help(FILE *out);
 void accel_help(FILE *out);

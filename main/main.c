@@ -388,7 +388,7 @@ int main(int argc, char **argv)
     m->no_reboot = cfg.no_reboot;
     m->no_shutdown = cfg.no_shutdown;
     if (!spec_fill(&cfg, &m->spec, &err) || !accel_open(m, &cfg, &why_not, &err) || (cfg.pidfile && !pidfile_write(cfg.pidfile, &err)) ||
-        !(consoles = consoles_open(&cfg, m, &err)) || !(networks = networks_open(&cfg, m, &err)) || !objects_create(m, &cfg, &err) ||
+        !machine_apply(&cfg, m, &err) || !(consoles = consoles_open(&cfg, m, &err)) || !(networks = networks_open(&cfg, m, &err)) || !objects_create(m, &cfg, &err) ||
         !drives_open(m, &cfg, &err) || !machine_build(m, &err) || !displays_add_card(m, &cfg, &err) ||
         !consoles_devices(&cfg, m, &err) || !drives_devices(m, &cfg, &err) ||
         !devices_create(m, &cfg, networks, &err) || !machine_finish(m, &err) ||

@@ -26,7 +26,7 @@ static const struct option_desc machine_desc[] = {
     { "acpi", OPT_ENUM, "on", "ACPI tables", on_off_auto, 0, 0 },
     { "hpet", OPT_BOOL, "off", "HPET (not built: off)", NULL, 0, 0 },
     { "usb", OPT_BOOL, "off", "USB controller (not built: off)", NULL, 0, 0 },
-    { "smm", OPT_ENUM, "off", "system management mode (not built: off or auto)", on_off_auto, 0, 0 },
+    { "smm", OPT_ENUM, "auto", "system management mode", on_off_auto, 0, 0 },
     { "vmport", OPT_ENUM, "off", "VMware port (not built: off or auto)", on_off_auto, 0, 0 },
     { "dump-guest-core", OPT_BOOL, "on", "whether a core dump of the emulator holds guest memory", NULL, 0, 0 },
     { "mem-merge", OPT_BOOL, "on", "whether the host may merge equal pages", NULL, 0, 0 },
@@ -40,7 +40,7 @@ struct options *machine_options_parse(const char *text, GError **err)
 
 static bool refuse_unbuilt(const struct options *o, GError **err)
 {
-    static const char *const unbuilt[] = { "usb", "smm", "vmport", "hpet", NULL };
+    static const char *const unbuilt[] = { "usb", "vmport", "hpet", NULL };
 
     for (unsigned i = 0; unbuilt[i]; i++) {
         if (!strcmp(options_string(o, unbuilt[i], "off"), "on") || options_bool(o, unbuilt[i], false)) {
@@ -331,10 +331,11 @@ bool spec_fill(const struct config *cfg, struct machine_spec *spec, GError **err
     spec->append = cfg->append;
     spec->firmware = cfg->firmware;
     spec->dtb = cfg->dtb;
+    spec->smm = strcmp(options_string(cfg->machine, "smm", "auto"), "off");
     spec->uuid = cfg->uuid;
     spec->acpi = !cfg->no_acpi && strcmp(options_string(cfg->machine, "acpi", "on"), "off");
     spec->hpet = false;
     spec->graphics = displays_want_card(cfg) && !cfg->nographic && options_bool(cfg->machine, "graphics", true);
     spec->machine_options = cfg->machine;
-    return true;
+    return spec_firmware(cfg, spec, err);
 }

@@ -6,6 +6,6 @@
 
 #include "core/machine.h"
 
-extern const struct board board_pc;
+extern const struct board board_pc, board_q35;
 
 #endif

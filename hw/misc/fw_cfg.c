@@ -22,6 +22,9 @@ struct item {
     uint32_t len;
     bool writable;
     char name[NAME_SIZE];      /* files only */
+    void (*before)(void *opaque);
+    void (*after)(void *opaque);
+    void *before_opaque, *after_opaque;
 };
 
 struct fw_cfg {
@@ -78,22 +81,92 @@ void fw_cfg_add_u64(struct fw_cfg *f, uint16_t key, uint64_t v)
     item_put(f, key, &v, sizeof(v));
 }
 
-/* Big-endian: count, then {size, key, 0, name}. */
+static gint by_name(gconstpointer a, gconstpointer b, gpointer opaque)
+{
+    struct fw_cfg *f = opaque;
+    return strcmp(item_find(f, *(const uint16_t *)a)->name, item_find(f, *(const uint16_t *)b)->name);
+}
+
+/* Big-endian: count, then {size, key, 0, name}, sorted by name. */
 static void make_directory(struct fw_cfg *f)
 {
     GByteArray *dir = g_byte_array_new();
+    g_autoptr(GArray) keys = g_array_new(FALSE, FALSE, sizeof(uint16_t));
     uint32_t count = GUINT32_TO_BE(f->n_files);
+    for (uint16_t n = 0; n < f->n_files; n++) {
+        uint16_t key = FW_CFG_FILE_FIRST + n;
+        g_array_append_val(keys, key);
+    }
+    g_array_sort_with_data(keys, by_name, f);
     g_byte_array_append(dir, (const uint8_t *)&count, 4);
     for (unsigned n = 0; n < f->n_files; n++) {
-        struct item *i = item_find(f, FW_CFG_FILE_FIRST + n);
+        uint16_t number = g_array_index(keys, uint16_t, n);
+        struct item *i = item_find(f, number);
         uint32_t size = GUINT32_TO_BE(i->len);
-        uint16_t key[2] = { GUINT16_TO_BE(FW_CFG_FILE_FIRST + n), 0 };
+        uint16_t key[2] = { GUINT16_TO_BE(number), 0 };
         g_byte_array_append(dir, (const uint8_t *)&size, 4);
         g_byte_array_append(dir, (const uint8_t *)key, 4);
         g_byte_array_append(dir, (const uint8_t *)i->name, NAME_SIZE);
     }
     item_put(f, FW_CFG_FILE_DIR, dir->data, dir->len);
     g_byte_array_free(dir, TRUE);
+}
+
+static struct item *file_find(struct fw_cfg *f, const char *name)
+{
+    for (unsigned n = 0; n < f->n_files; n++) {
+        struct item *i = item_find(f, FW_CFG_FILE_FIRST + n);
+        if (!strcmp(i->name, name)) {
+            return i;
+        }
+    }
+    return NULL;
+}
+
+void fw_cfg_change_file(struct fw_cfg *f, const char *name, const void *data, size_t len)
+{
+    struct item *i = file_find(f, name);
+    if (i) {
+        size_t n = MIN(len, i->len);
+        memcpy(i->data, data, n);
+        memset(i->data + n, 0, i->len - n);
+    }
+}
+
+void fw_cfg_before_read(struct fw_cfg *f, const char *name, void (*fn)(void *opaque), void *opaque)
+{
+    struct item *i = file_find(f, name);
+    if (i) {
+        i->before = fn;
+        i->before_opaque = opaque;
+    }
+}
+
+void fw_cfg_after_write(struct fw_cfg *f, const char *name, void (*fn)(void *opaque), void *opaque)
+{
+    struct item *i = file_find(f, name);
+    if (i) {
+        i->after = fn;
+        i->after_opaque = opaque;
+    }
+}
+
+const uint8_t *fw_cfg_file(struct fw_cfg *f, const char *name, size_t *len)
+{
+    struct item *i = file_find(f, name);
+    *len = i ? i->len : 0;
+    return i ? i->data : NULL;
+}
+
+struct fw_cfg *fw_cfg_find(struct machine *m)
+{
+    for (unsigned i = 0; i < m->devices->len; i++) {
+        struct device *d = g_ptr_array_index(m->devices, i);
+        if (d->class == &fw_cfg_class) {
+            return (struct fw_cfg *)d;
+        }
+    }
+    return NULL;
 }
 
 bool fw_cfg_add_file(struct fw_cfg *f, const char *name, const void *data, size_t len, bool writable, GError **err)
@@ -125,6 +198,10 @@ static void select_key(struct fw_cfg *f, uint16_t key)
 {
     f->key = key & ~0x4000;    /* bit 14: write channel of old, ignored */
     f->offset = 0;
+    struct item *i = item_find(f, f->key);
+    if (i && i->before) {
+        i->before(i->before_opaque);
+    }
 }
 
 /* Bytes beyond the end of an item read as 0. Returns what is left of it at the offset. */
@@ -157,6 +234,8 @@ static void dma_run(struct fw_cfg *f)
     } else if (control & DMA_WRITE) {
         if (!i || !i->writable || n < len || !dma_read(as, addr, i->data + f->offset, n)) {
             result = DMA_ERROR;
+        } else if (i->after) {
+            i->after(i->after_opaque);
         }
     } else if (!(control & DMA_SKIP)) {
         len = 0;

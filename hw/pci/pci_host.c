@@ -6,6 +6,7 @@
 #include "core/machine.h"
 
 #define CONFIG_ENABLE (1u << 31)
+enum { RC_HARD = 2, RC_CPU = 4 };          /* Intel 82371SB, 2.5.1.4; ICH9, 13.7.5 */
 
 /* CONFADD is a register for 4-byte accesses only; narrower ones pass by to the ports beneath, of which CF9h is one. */
 static enum access_status address_read(void *opaque, uint64_t offset, unsigned size, uint64_t *value)
@@ -15,8 +16,8 @@ static enum access_status address_read(void *opaque, uint64_t offset, unsigned s
         *value = h->address;
         return ACCESS_OK;
     }
-    if (offset == 1 && size == 1 && h->reset_port.read) {
-        *value = h->reset_port.read(h->reset_port.owner);
+    if (offset == 1 && size == 1) {
+        *value = h->reset_control;
         return ACCESS_OK;
     }
     *value = ~0ull;
@@ -28,8 +29,12 @@ static enum access_status address_write(void *opaque, uint64_t offset, unsigned 
     struct pci_host *h = opaque;
     if (size == 4) {
         h->address = value & 0x80fffffc;
-    } else if (offset == 1 && size == 1 && h->reset_port.write) {
-        h->reset_port.write(h->reset_port.owner, value);
+    } else if (offset == 1 && size == 1) {
+        bool reset = value & ~h->reset_control & RC_CPU;
+        h->reset_control = value & RC_HARD;                /* RC_CPU clears itself */
+        if (reset) {
+            machine_request_reset(h->dev.machine, SHUTDOWN_GUEST_RESET);
+        }
     } else {
         return ACCESS_NONE;
     }
@@ -141,7 +146,7 @@ static const struct field host_fields[] = {
     WIRING(struct pci_host, bus),
     WIRING(struct pci_host, memory),
     STATE(struct pci_host, address),
-    WIRING(struct pci_host, reset_port),
+    STATE(struct pci_host, reset_control),
     WIRING(struct pci_host, address_port),
     WIRING(struct pci_host, data_port),
     WIRING(struct pci_host, ecam),

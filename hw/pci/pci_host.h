@@ -6,19 +6,12 @@
 
 #include "hw/pci/pci.h"
 
-/* Port CF9h lies inside the configuration address port; whoever owns it is asked for byte accesses there. */
-struct reset_port {
-    uint8_t (*read)(void *owner);
-    void (*write)(void *owner, uint8_t value);
-    void *owner;
-};
-
 struct pci_host {
     struct device dev;
     struct pci_bus bus;
     struct region memory;        /* PCI's memory space: lies beneath everything else of the machine */
     uint32_t address;            /* CONFADD, port CF8h */
-    struct reset_port reset_port;
+    uint8_t reset_control;       /* port CF9h of the south bridge, which lies inside the address port */
     struct region address_port, data_port, ecam;
     bool ecam_mapped;
     uint64_t ecam_at, ecam_size;

@@ -1,12 +1,11 @@
 /*
- * 82371SB (PIIX3): ISA bridge at 00:01.0, routing of PCI interrupts to ISA lines, reset control port CF9h.
- * Spec: Intel 82371SB data sheet, 2.2.6 (PIRQRC), 2.5.1.4 (RC). Slots are swizzled as on boards of that time: PIRQ = (slot - 1 + pin) mod 4.
+ * 82371SB (PIIX3): ISA bridge at 00:01.0, routing of PCI interrupts to ISA lines. Spec: Intel 82371SB data sheet,
+ * 2.2.6 (PIRQRC); the reset control port is in pci_host.c. Slots are swizzled as on boards of that time: PIRQ = (slot - 1 + pin) mod 4.
  */
 #include "core/machine.h"
 #include "hw/pci/i440fx.h"
 
 enum { PIRQRC = 0x60, PIRQ_OFF = 0x80 };
-enum { RC_HARD = 2, RC_CPU = 4 };
 
 /* IRQs that a PIRQ may be routed to: 3-7, 9-12, 14, 15. */
 #define ROUTABLE 0xdef8u
@@ -53,19 +52,7 @@ static const struct pci_id piix3_id = {
     .written = config_written,
 };
 
-static uint8_t reset_control_read(void *owner) { return ((struct piix3 *)owner)->reset_control; }
-
-static void reset_control_write(void *owner, uint8_t value)
-{
-    struct piix3 *p = owner;
-    bool reset = value & ~p->reset_control & RC_CPU;
-    p->reset_control = value & RC_HARD;                /* RC_CPU clears itself */
-    if (reset) {
-        machine_request_reset(p->pci.dev.machine, SHUTDOWN_GUEST_RESET);
-    }
-}
-
-void piix3_set_routes(struct piix3 *p, const uint8_t irq[4])
+void piix3_firmware(struct piix3 *p, const uint8_t irq[4])
 {
     for (unsigned n = 0; n < 4; n++) {
         p->pci.config[PIRQRC + n] = irq[n];
@@ -88,7 +75,6 @@ static bool piix3_init(struct device *d, GError **err)
     p->pci.bus->route = piix3_route;
     p->pci.bus->line = piix3_line;
     p->pci.bus->owner = p;
-    pci_host_of(&p->pci)->reset_port = (struct reset_port){ reset_control_read, reset_control_write, p };
     return pci_device_ready(&p->pci, err);
 }
 
@@ -104,7 +90,6 @@ static void piix3_settle(struct device *d)
 
 static const struct field piix3_fields[] = {
     PCI_FIELDS(struct piix3),
-    STATE(struct piix3, reset_control),
     DERIVED(struct piix3, level),                      /* the bus says changes */
     WIRING(struct piix3, irq),
     DERIVED(struct piix3, driven),

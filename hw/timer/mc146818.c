@@ -299,6 +299,8 @@ void mc146818_set(struct mc146818 *r, unsigned n, uint8_t value)
     }
 }
 
+uint8_t mc146818_get(const struct mc146818 *r, unsigned n) { return n < CMOS_SIZE ? r->ram[n] : 0; }
+
 static const struct region_ops port_ops = { .read = port_read, .write = port_write, .min_size = 1, .max_size = 1 };
 
 static bool rtc_init(struct device *d, GError **err)

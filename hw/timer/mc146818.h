@@ -27,5 +27,6 @@ extern const struct device_class mc146818_class;
 
 /* What firmware stores: byte n of CMOS (0x0e up). Survives resets. Machine lock. */
 void mc146818_set(struct mc146818 *r, unsigned n, uint8_t value);
+uint8_t mc146818_get(const struct mc146818 *r, unsigned n);
 
 #endif
