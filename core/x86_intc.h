@@ -23,8 +23,9 @@
 #include <stdint.h>
 
 /*
- * The TSC runs at 1 GHz: guest TSC = clock_now(m, CLOCK_VIRTUAL_NS) + tsc_offset. The LAPIC timer's input (before the divider)
- * runs at the same rate. The CPU says so in CPUID 15h (EAX=1, EBX=1, ECX=1e9), 16h and 0x40000010 (EAX, EBX in kHz).
+ * Guest TSC = x86_tsc_of_ns(clock_now(m, CLOCK_VIRTUAL_NS), tsc_hz) + tsc_offset. tsc_hz is 1 GHz unless an engine or -cpu tsc-frequency=
+ * says otherwise. The LAPIC timer's input (before the divider) runs at X86_APIC_BUS_HZ always. The CPU tells both in CPUID 15h
+ * (EAX=1, EBX=1, ECX=Hz), 16h and 0x40000010 (EAX, EBX in kHz).
  */
 #define X86_TSC_HZ      1000000000u
 #define X86_APIC_BUS_HZ 1000000000u
@@ -61,8 +62,19 @@ struct x86_lapic {
     uint32_t id;                     /* initial APIC id: CPUID 1 EBX[31:24], 0Bh/1Fh EDX */
     _Atomic uint64_t base;           /* IA32_APIC_BASE as it stands; CPUID.1:EDX.APIC = ENABLE. Changed by msr_write only */
     _Atomic uint8_t sipi_vector;     /* of the last SIPI sent here */
-    _Atomic int64_t tsc_offset;      /* the CPU keeps it here: guest TSC - virtual ns */
+    _Atomic int64_t tsc_offset;      /* the CPU keeps it here: guest TSC - what x86_tsc_of_ns() says */
+    _Atomic uint64_t tsc_hz;         /* ... and this, too; 0: X86_TSC_HZ */
 };
+
+static inline uint64_t x86_tsc_of_ns(uint64_t ns, uint64_t hz)
+{
+    return hz == X86_TSC_HZ || !hz ? ns : (uint64_t)((unsigned __int128)ns * hz / 1000000000u);
+}
+
+static inline uint64_t x86_ns_of_tsc(uint64_t ticks, uint64_t hz)      /* rounded up: a deadline has passed then */
+{
+    return hz == X86_TSC_HZ || !hz ? ticks : (uint64_t)(((unsigned __int128)ticks * 1000000000u + hz - 1) / hz);
+}
 
 static inline bool x86_lapic_enabled(const struct x86_lapic *l)
 {

@@ -100,9 +100,10 @@ static void x86_reset(struct cpu *c)
     x86_reset_registers(x, false);
     x->s.a20 = true;
     c->memory = &c->machine->memory;
-    x->s.tsc_offset = 0 - clock_now(c->machine, CLOCK_VIRTUAL_NS);      /* the TSC starts at 0 */
+    x->s.tsc_offset = 0 - x86_tsc_of_ns(clock_now(c->machine, CLOCK_VIRTUAL_NS), x->tsc_hz);      /* the TSC starts at 0 */
     if (x->lapic) {
         atomic_store(&x->lapic->tsc_offset, (int64_t)x->s.tsc_offset);
+        atomic_store(&x->lapic->tsc_hz, x->tsc_hz);
         x->lapic->ops->tsc_changed(x->lapic);
     }
     atomic_fetch_and(&c->request, ~(uint32_t)(CPU_REQ_IRQ | CPU_REQ_NMI | CPU_REQ_SMI | CPU_REQ_INIT | CPU_REQ_SIPI));
@@ -167,6 +168,7 @@ void x86_cpu_connect_intc(struct cpu *c, struct x86_lapic *lapic)
     x->lapic = lapic;
     x->apic_id = lapic->id;
     atomic_store(&lapic->tsc_offset, (int64_t)x->s.tsc_offset);
+    atomic_store(&lapic->tsc_hz, x->tsc_hz);
 }
 
 void x86_cpu_set_a20(struct cpu *c, bool open)

@@ -64,6 +64,28 @@ static void leaf_xsave(struct x86_cpu *x, uint32_t subleaf, struct x86_cpuid *o)
     }
 }
 
+/* TSC rate = crystal * EBX / EAX; the crystal is what the APIC timer counts. */
+static void leaf_tsc(const struct x86_cpu *x, struct x86_cpuid *o)
+{
+    uint64_t num = x->tsc_hz, den = X86_APIC_BUS_HZ;
+
+    for (uint64_t a = num, b = den, t; b; a = b, b = t) {      /* Euclid */
+        t = a % b;
+        if (!t && num / b <= UINT32_MAX) {
+            num /= b;
+            den /= b;
+            break;
+        }
+    }
+    if (num > UINT32_MAX) {
+        num /= 1000;
+        den /= 1000;
+    }
+    o->r[0] = (uint32_t)den;
+    o->r[1] = (uint32_t)num;
+    o->r[2] = X86_APIC_BUS_HZ;
+}
+
 static void basic(struct x86_cpu *x, uint32_t leaf, uint32_t subleaf, struct x86_cpuid *o)
 {
     switch (leaf) {
@@ -118,13 +140,12 @@ static void basic(struct x86_cpu *x, uint32_t leaf, uint32_t subleaf, struct x86
         break;
     case 0x15:
         if (x->intel) {
-            o->r[0] = o->r[1] = 1;
-            o->r[2] = X86_TSC_HZ;
+            leaf_tsc(x, o);
         }
         break;
     case 0x16:
         if (x->intel) {
-            o->r[0] = o->r[1] = X86_TSC_HZ / 1000000;
+            o->r[0] = o->r[1] = (uint32_t)(x->tsc_hz / 1000000);
             o->r[2] = 100;
         }
         break;
@@ -201,7 +222,7 @@ static void hypervisor(const struct x86_cpu *x, uint32_t leaf, struct x86_cpuid 
         break;
     case 0x40000010:
         if (x->timing_leaf) {
-            o->r[0] = X86_TSC_HZ / 1000;
+            o->r[0] = (uint32_t)(x->tsc_hz / 1000);
             o->r[1] = X86_APIC_BUS_HZ / 1000;
         }
         break;

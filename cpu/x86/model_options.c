@@ -114,7 +114,7 @@ static bool number_set(struct request *q, const char *key, const char *value, bo
         [FAMILY] = { "family", 0xff + 0xf }, [MODEL] = { "model", 0xff }, [STEPPING] = { "stepping", 0xf },
         [LEVEL] = { "level", 0xffffffff }, [XLEVEL] = { "xlevel", 0xffffffff }, [MIN_LEVEL] = { "min-level", 0xffffffff },
         [MIN_XLEVEL] = { "min-xlevel", 0xffffffff }, [PHYS_BITS] = { "phys-bits", 52 }, [PHYS_LIMIT] = { "host-phys-bits-limit", 52 },
-        [TSC] = { "tsc-frequency", INT64_MAX },
+        [TSC] = { "tsc-frequency", UINT64_MAX },
     };
     uint64_t v;
     unsigned i;
@@ -142,9 +142,10 @@ static bool number_set(struct request *q, const char *key, const char *value, bo
     case PHYS_BITS: x->phys_bits = v; break;
     case PHYS_LIMIT: q->phys_limit = v; break;
     case TSC:
-        if (v && v != X86_TSC_HZ) {
-            return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: tsc-frequency=%" PRIu64 "; the TSC runs at %u Hz", v, X86_TSC_HZ);
+        if (v && (v < 1000000 || v > 100000000000)) {
+            return error_set(err, EMU_ERROR_INVALID, "CPU property tsc-frequency=%s: want 1000000 to 100000000000 (Hz)", value);
         }
+        x->tsc_hz = v ? v : x->tsc_hz;
     }
     return true;
 }
@@ -388,6 +389,7 @@ bool x86_model_apply(struct x86_cpu *x, const char *text, GError **err)
     }
     x->model = m;
     x->phys_bits = 0;
+    x->tsc_hz = X86_TSC_HZ;
     x->l3_cache = x->signature = x->timing_leaf = true;
     memset(x->cpuid_words, 0, sizeof(x->cpuid_words));
     identity(x, m);

@@ -43,7 +43,7 @@ struct msr_row {
 
 uint64_t x86_tsc(struct x86_cpu *x)
 {
-    return clock_now(x->cpu.machine, CLOCK_VIRTUAL_NS) + x->s.tsc_offset;
+    return x86_tsc_of_ns(clock_now(x->cpu.machine, CLOCK_VIRTUAL_NS), x->tsc_hz) + x->s.tsc_offset;
 }
 
 static void set_tsc_offset(struct x86_cpu *x, uint64_t offset)
@@ -51,8 +51,17 @@ static void set_tsc_offset(struct x86_cpu *x, uint64_t offset)
     x->s.tsc_offset = offset;
     if (x->lapic) {
         atomic_store(&x->lapic->tsc_offset, (int64_t)offset);
+        atomic_store(&x->lapic->tsc_hz, x->tsc_hz);
         x->lapic->ops->tsc_changed(x->lapic);
     }
+}
+
+void x86_set_tsc_hz(struct x86_cpu *x, uint64_t hz)
+{
+    uint64_t now = x86_tsc(x);
+
+    x->tsc_hz = hz;
+    set_tsc_offset(x, x->s.tsc_offset + now - x86_tsc(x));
 }
 
 static bool tsc_read(struct x86_cpu *x, const struct msr_row *r, uint32_t msr, uint64_t *v)

@@ -108,6 +108,7 @@ struct x86_cpu {
     bool l3_cache, signature, timing_leaf;     /* CPUID shows an L3; 40000000h says TCG; 40000010h */
     const struct x86_cache_set *caches;  /* cpuid.c */
     uint64_t cr4_mask, efer_mask, xcr0_mask;   /* bits that exist */
+    uint64_t tsc_hz;                     /* x86_set_tsc_hz() */
     uint32_t apic_id;
     struct x86_lapic *lapic;             /* core/x86_intc.h; NULL: none */
 };
@@ -117,6 +118,9 @@ static inline struct x86_cpu *x86_of_state(void *state)
 {
     return (struct x86_cpu *)((char *)state - __builtin_offsetof(struct x86_cpu, s));
 }
+
+/* The rate of the TSC from now on; its value stays as it is at this moment. vCPU's thread or parked. msr.c */
+void x86_set_tsc_hz(struct x86_cpu *x, uint64_t hz);
 
 /* The whole EFLAGS/RFLAGS as pushf would store it (VM and RF included as they are). GPR-only. */
 uint64_t x86_eflags(const struct x86_state *s);

@@ -371,6 +371,7 @@ static const struct field x86_lapic_fields[] = {
     STATE(struct x86_lapic, base),
     STATE(struct x86_lapic, sipi_vector),
     { FIELD_OF(struct x86_lapic, tsc_offset), .use = FIELD_STATE, .type = FIELD_U64 },
+    WIRING(struct x86_lapic, tsc_hz),
 };
 
 static const struct field lapic_fields[] = {

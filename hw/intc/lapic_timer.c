@@ -43,8 +43,8 @@ void lapic_timer_settle(struct lapic *l)
             return;
         }
         int64_t offset = atomic_load(&l->x86.tsc_offset);
-        uint64_t tsc = now + (uint64_t)offset;
-        uint64_t at = l->deadline <= tsc ? now : now + (l->deadline - tsc);
+        uint64_t hz = atomic_load(&l->x86.tsc_hz), tsc = x86_tsc_of_ns(now, hz) + (uint64_t)offset;
+        uint64_t at = l->deadline <= tsc ? now : now + x86_ns_of_tsc(l->deadline - tsc, hz);
         timer_set(&l->timer, at < now ? TIMER_OFF - 1 : at);
         return;
     }

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 
+#include "core/x86_intc.h"
 #include "cpu/x86/cpu.h"
 #include "cpu/x86/host_features.h"
 #include "cpu/x86/models.h"
@@ -88,7 +89,7 @@ Test(cpuid, mistakes_are_named)
 {
     static const struct { const char *text, *says; } rows[] = {
         { "penthium", "penthium" }, { "max,+sse5", "sse5" }, { "max,+svm,enforce", "TCG doesn't support requested features" },
-        { "max,tsc-frequency=2000000000", "1000000000 Hz" }, { "host", "requires KVM" }, { "max,smap=perhaps", "smap" },
+        { "max,tsc-frequency=20", "tsc-frequency" }, { "host", "requires KVM" }, { "max,smap=perhaps", "smap" },
         { "max,level=x", "x" }, { "max,phys-bits=99", "phys-bits" }, { "max,vendor=short", "short" }, { "max,nonsense=1", "nonsense" },
     };
     t = sys_new("qemu64");
@@ -256,6 +257,27 @@ Test(cpuid, topology_leaves)
     cr_assert_eq(id(0x8000001d, 3).r[0], 0);
     cr_assert_eq(id(0x80000006, 0).r[3], 0);
     sys_free(t);
+}
+
+Test(cpuid, tsc_rate)
+{
+    static const uint64_t rates[] = { 1000000000, 2500000000, 3333333333, 12000000, 4700000000, 33333333333 };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rates); i++) {
+        g_autofree char *text = g_strdup_printf("max,tsc-frequency=%llu", (unsigned long long)rates[i]);
+        t = sys_new(text);
+        struct x86_cpuid o = id(0x15, 0);
+        double hz = (double)o.r[2] * o.r[1] / o.r[0];
+        cr_assert(hz > rates[i] * 0.999999 && hz < rates[i] * 1.000001, "%f", hz);
+        cr_assert_eq(o.r[2], 1000000000, "the APIC's rate");
+        cr_assert_eq(id(0x40000010, 0).r[0], rates[i] / 1000);
+        uint64_t a = x86_tsc(t->x), b;
+        x86_set_tsc_hz(t->x, 77777777777);
+        b = x86_tsc(t->x);
+        cr_assert(b >= a && b - a < 77777777777, "a new rate is no jump");
+        sys_free(t);
+    }
+    cr_assert_eq(x86_tsc_of_ns(x86_ns_of_tsc(123456789, 2500000001), 2500000001) >= 123456789, true);
 }
 
 Test(cpuid, topology)
