@@ -378,6 +378,14 @@ static void refine_canonical(struct x86_state *s)
     x->code = 0;
 }
 
+/* A #DB lets its handler at the debug registers and ends stepping by branches (SDM vol. 3, 17.2.4, 17.4.3). */
+static void debug_entered(struct x86_state *s)
+{
+    s->dr[7] &= ~(uint64_t)DR7_GD;
+    s->debugctl &= ~(uint64_t)DEBUGCTL_BTF;
+    x86_update_hflags(s);
+}
+
 void x86_deliver_pending(struct x86_state *s)
 {
     refine_canonical(s);
@@ -393,8 +401,7 @@ void x86_deliver_pending(struct x86_state *s)
     s->exc.pending = false;
     s->dr6_pending = 0;      /* the faulting instruction did not complete; INT n traps by its handler's flags */
     if (e.vector == X86_DB) {
-        s->dr[7] &= ~(uint64_t)DR7_GD;
-        x86_update_hflags(s);
+        debug_entered(s);
     }
     deliver(s, e);
 }
@@ -415,7 +422,6 @@ void x86_deliver_db(struct x86_state *s)
 {
     s->dr[6] |= s->dr6_pending;
     s->dr6_pending = 0;
-    s->dr[7] &= ~(uint64_t)DR7_GD;
-    x86_update_hflags(s);
+    debug_entered(s);
     deliver(s, (struct event){ .vector = X86_DB, .source = FROM_FAULT, .pc = s->env.pc });
 }

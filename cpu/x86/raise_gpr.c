@@ -122,10 +122,13 @@ uint64_t x86_do_code_break(struct x86_state *s, uint64_t pc, uint64_t b, uint64_
     return 0;
 }
 
-uint64_t x86_do_step(struct x86_state *s, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+/* kind: enum tr_step of the front end: 0 no branch, 1 a branch, 2 if v, 3 unless v */
+uint64_t x86_do_step(struct x86_state *s, uint64_t kind, uint64_t v, uint64_t c, uint64_t d)
 {
-    (void)a, (void)b, (void)c, (void)d;
-    if (!s->step_masked) {
+    bool branch = kind == 1 || (kind == 2 && v) || (kind == 3 && !v);
+
+    (void)c, (void)d;
+    if (!s->step_masked && (branch || !(s->debugctl & DEBUGCTL_BTF))) {
         s->dr6_pending |= DR6_BS;
     }
     s->step_masked = false;

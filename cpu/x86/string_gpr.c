@@ -38,7 +38,7 @@ static struct str str_begin(struct x86_state *s, uint64_t form)
     t.mask = t.f.addrsize == 8 ? ~0ull : t.f.addrsize == 4 ? 0xffffffffu : 0xffff;
     t.size = 1u << t.f.size;
     t.down = s->eflags & X86_FL_D;
-    t.stay = (s->eflags & FL_TF) || x86_watches(s) ? 1 : STAY;
+    t.stay = (s->eflags & FL_TF) || x86_watches(s) || (s->hflags & X86_MODE_IOBP) ? 1 : STAY;
     t.flat32 = !t.f.code64 && t.f.addrsize == 4 && !(s->hflags & X86_MODE_DS_BASED) &&
                (t.f.seg == X86_DS || t.f.seg == X86_ES || t.f.seg == X86_SS);
     t.regime = x86_regime_at(s, x86_cpl(s));
@@ -315,7 +315,7 @@ uint64_t x86_do_str_ins(struct x86_state *s, uint64_t form, uint64_t b, uint64_t
     (void)b, (void)c, (void)d;
     struct str t = str_begin(s, form);
     uint64_t left = count(&t);
-    for (unsigned done = 0; left && done < 512; left--, done++) {
+    for (unsigned done = 0; left && done < MIN(t.stay, 512); left--, done++) {
         uint64_t to = linear(&t, X86_ES, s->gpr[X86_RDI] & t.mask, true);
         struct mmu_fault f;
         if (!t.c->engine->probe(t.c, to, t.size, MEM_WRITE, t.regime, &f) && f.vector != MMU_NO_FAULT) {
@@ -332,7 +332,7 @@ uint64_t x86_do_str_outs(struct x86_state *s, uint64_t form, uint64_t b, uint64_
     (void)b, (void)c, (void)d;
     struct str t = str_begin(s, form);
     uint64_t left = count(&t);
-    for (unsigned done = 0; left && done < 512; left--, done++) {
+    for (unsigned done = 0; left && done < MIN(t.stay, 512); left--, done++) {
         uint64_t v = load(&t, linear(&t, t.f.seg, s->gpr[X86_RSI] & t.mask, false));
         x86_do_out(s, s->gpr[X86_RDX] & 0xffff, t.size, v, 0);
         advance(&t, true, false, 1);

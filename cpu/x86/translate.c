@@ -216,11 +216,10 @@ ir_ref tr_call(struct x86_tr *t, const struct ir_helper *h, ir_ref a, ir_ref b, 
     return r;
 }
 
-/* Single-stepping: the trap becomes pending before the instruction's exit. */
-static void before_exit(struct x86_tr *t)
+void tr_step(struct x86_tr *t, enum tr_step kind, ir_ref v)
 {
     if (t->mode & X86_MODE_TF) {
-        tr_call(t, &x86_helper_step, 0, 0, 0, 0);
+        tr_call(t, &x86_helper_step, ir_const(t->ir, kind), kind >= TR_STEP_IF_NONZERO ? v : ir_const(t->ir, 0), 0, 0);
     }
 }
 
@@ -249,7 +248,7 @@ unsigned tr_target(struct x86_tr *t, int64_t off)
 
 bool tr_end(struct x86_tr *t, enum tcg_exit_reason reason)
 {
-    before_exit(t);
+    tr_step(t, TR_STEP_ON, 0);
     ir_exit_loop(t->ir, reason, tr_target(t, t->next_off));
     return false;
 }
@@ -259,7 +258,7 @@ bool tr_goto(struct x86_tr *t, int64_t off)
     if (off != (int32_t)off) {
         return tr_goto_linear(t, ir_pcrel(t->ir, off), IR_IND_JUMP);
     }
-    before_exit(t);
+    tr_step(t, TR_STEP_BRANCH, 0);
     unsigned target = tr_target(t, off);
     t->ir->exits[target].flags_dead = tr_flags_dead_at(t, off);
     ir_exit_jump(t->ir, target);
@@ -268,7 +267,7 @@ bool tr_goto(struct x86_tr *t, int64_t off)
 
 bool tr_goto_linear(struct x86_tr *t, ir_ref linear, enum ir_ind kind)
 {
-    before_exit(t);
+    tr_step(t, TR_STEP_BRANCH, 0);
     ir_exit_ind(t->ir, kind, linear);
     return false;
 }

@@ -78,13 +78,6 @@ bool x86_tr_jmp_ind(struct x86_tr *t, const struct x86_insn *i)
     return tr_goto_linear(t, ip_linear(t, i->op[0].size, tr_read(t, &i->op[0])), IR_IND_JUMP);
 }
 
-static void single_step(struct x86_tr *t)
-{
-    if (t->mode & X86_MODE_TF) {
-        tr_call(t, &x86_helper_step, 0, 0, 0, 0);
-    }
-}
-
 /* The fall-through of a conditional branch: stay in the region when the branch goes forward, else leave. */
 static bool fall_through(struct x86_tr *t, int64_t taken)
 {
@@ -102,7 +95,9 @@ bool x86_tr_jcc(struct x86_tr *t, const struct x86_insn *i)
     int64_t off;
     ir_ref linear;
     ir_ref f = tr_flags(t);
-    single_step(t);
+    if (t->mode & X86_MODE_TF) {
+        tr_step(t, TR_STEP_IF_NONZERO, ir_cond(t->ir, i->row->arg, f));
+    }
     if (!rel_target(t, i, &off, &linear)) {
         /* too far for an exit's offset: leave for the next instruction if not taken */
         ir_exit_if(t->ir, i->row->arg ^ 1, f, tr_target(t, t->next_off));
@@ -127,7 +122,7 @@ static bool branch_on(struct x86_tr *t, const struct x86_insn *i, ir_ref v, bool
 {
     int64_t off;
     ir_ref linear;
-    single_step(t);
+    tr_step(t, nonzero ? TR_STEP_IF_NONZERO : TR_STEP_IF_ZERO, v);
     if (rel_target(t, i, &off, &linear)) {
         ir_exit_ifz(t->ir, IR_64, v, nonzero, tr_target(t, off));
         return fall_through(t, off);
@@ -252,7 +247,9 @@ bool x86_tr_int3(struct x86_tr *t, const struct x86_insn *i)
 bool x86_tr_into(struct x86_tr *t, const struct x86_insn *i)
 {
     ir_ref f = tr_flags(t);
-    single_step(t);
+    if (t->mode & X86_MODE_TF) {
+        tr_step(t, TR_STEP_IF_NONZERO, ir_cond(t->ir, i->row->arg, f));
+    }
     ir_exit_if(t->ir, IR_COND_NO, f, tr_target(t, t->next_off));
     return soft_interrupt(t, i, 4);
 }

@@ -66,6 +66,11 @@ ir_ref tr_cs_linear(struct x86_tr *t, ir_ref ip);
 /* Do the flags die at this target before anything can see them? */
 bool tr_flags_dead_at(struct x86_tr *t, int64_t off);
 
+/* In MODE_TF, before the instruction's exit: the trap becomes pending. Was it a taken branch (DEBUGCTL.BTF)? By `v` if that is said. */
+enum tr_step { TR_STEP_ON, TR_STEP_BRANCH, TR_STEP_IF_NONZERO, TR_STEP_IF_ZERO };
+void tr_step(struct x86_tr *t, enum tr_step kind, ir_ref v);
+bool tr_io_done(struct x86_tr *t);                                     /* behind port I/O: its breakpoints trap now; false: the region has ended */
+
 /* ---- stack ---- */
 unsigned tr_sp_size(struct x86_tr *t);                                 /* 2, 4, 8 */
 ir_ref tr_sp_add(struct x86_tr *t, ir_ref sp, int64_t n);              /* sp + n, cut to the stack's size; not put */

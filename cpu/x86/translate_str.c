@@ -25,9 +25,7 @@ static bool string(struct x86_tr *t, const struct x86_insn *i, const struct ir_h
     tr_flags(t);
     ir_ref more = tr_call(t, h, str_form(t, i, size), 0, 0, 0);
     if (x86_insn_rep(i)) {
-        if (t->mode & X86_MODE_TF) {
-            tr_call(t, &x86_helper_step, 0, 0, 0, 0);
-        }
+        tr_step(t, TR_STEP_ON, 0);
         ir_exit_ifz(t->ir, IR_32, more, true, tr_target(t, t->off));
         if (t->mode & X86_MODE_TF) {
             ir_exit_loop(t->ir, TCG_EXIT_EVENT, tr_target(t, t->next_off));
@@ -105,10 +103,10 @@ bool x86_tr_scas(struct x86_tr *t, const struct x86_insn *i)
 
 bool x86_tr_ins(struct x86_tr *t, const struct x86_insn *i)
 {
-    return string(t, i, &x86_helper_str_ins, i->op[0].size);
+    return string(t, i, &x86_helper_str_ins, i->op[0].size) && tr_io_done(t);
 }
 
 bool x86_tr_outs(struct x86_tr *t, const struct x86_insn *i)
 {
-    return string(t, i, &x86_helper_str_outs, i->op[1].size);
+    return string(t, i, &x86_helper_str_outs, i->op[1].size) && tr_io_done(t);
 }

@@ -312,7 +312,9 @@ bool x86_tr_ldt(struct x86_tr *t, const struct x86_insn *i)
  */
 static bool go_on(struct x86_tr *t)
 {
-    return tr_goto_linear(t, ir_pcrel(t->ir, t->next_off), IR_IND_JUMP);
+    tr_step(t, TR_STEP_ON, 0);
+    ir_exit_ind(t->ir, IR_IND_JUMP, ir_pcrel(t->ir, t->next_off));
+    return false;
 }
 
 bool x86_tr_mov_to_cr(struct x86_tr *t, const struct x86_insn *i)
@@ -641,12 +643,17 @@ bool x86_tr_mwait(struct x86_tr *t, const struct x86_insn *i)
 
 /* ---- ports ---- */
 
+bool tr_io_done(struct x86_tr *t)
+{
+    return t->mode & X86_MODE_IOBP ? tr_end(t, TCG_EXIT_EVENT) : true;
+}
+
 bool x86_tr_in(struct x86_tr *t, const struct x86_insn *i)
 {
     ir_ref port = ir_zext(t->ir, IR_16, tr_read(t, &i->op[1]));
     ir_ref v = tr_call(t, &x86_helper_in, port, ir_const(t->ir, i->op[0].size), 0, 0);
     tr_write(t, &i->op[0], v);
-    return true;
+    return tr_io_done(t);
 }
 
 bool x86_tr_out(struct x86_tr *t, const struct x86_insn *i)
@@ -654,7 +661,7 @@ bool x86_tr_out(struct x86_tr *t, const struct x86_insn *i)
     ir_ref port = ir_zext(t->ir, IR_16, tr_read(t, &i->op[0]));
     tr_call(t, &x86_helper_out, port, ir_const(t->ir, i->op[1].size), tr_read(t, &i->op[1]), 0);
     /* a port may have moved memory under us (A20, shadow RAM): look again in firmware's modes; elsewhere an SMI that it caused is seen by the poll */
-    if (!t->code64) {
+    if (!t->code64 || (t->mode & X86_MODE_IOBP)) {
         return tr_end(t, TCG_EXIT_EVENT);
     }
     ir_poll(t->ir, tr_target(t, t->next_off));
