@@ -348,7 +348,7 @@ uint64_t x86_do_rdpmc(struct x86_state *s, uint64_t ecx, uint64_t b, uint64_t c,
 uint64_t x86_do_wrfsbase(struct x86_state *s, uint64_t v, uint64_t b, uint64_t c, uint64_t d)
 {
     (void)b, (void)c, (void)d;
-    if (!x86_canonical_base(s, v)) {
+    if (!x86_canonical(s, v)) {
         raise_gp(s);
     }
     s->seg[X86_FS].base = s->seg_base_fs = v;
@@ -358,7 +358,7 @@ uint64_t x86_do_wrfsbase(struct x86_state *s, uint64_t v, uint64_t b, uint64_t c
 uint64_t x86_do_wrgsbase(struct x86_state *s, uint64_t v, uint64_t b, uint64_t c, uint64_t d)
 {
     (void)b, (void)c, (void)d;
-    if (!x86_canonical_base(s, v)) {
+    if (!x86_canonical(s, v)) {
         raise_gp(s);
     }
     s->seg[X86_GS].base = s->seg_base_gs = v;

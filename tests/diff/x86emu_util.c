@@ -2,7 +2,6 @@
  * Runs a sequence through the translator: x86_translate() and then the interpreter or the back end, with a runtime of our own in place of
  * accel/tcg: guest addresses are host addresses, rights are a table, nothing is kept from one sequence to the next.
  */
-#include <cpuid.h>
 #include <signal.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -666,15 +665,6 @@ static void prepare(unsigned k)
     emu.fresh[k] = *s;
 }
 
-/* Where makers differ, and how far canonical addresses go: as the host has it. */
-static const char *model_like_host(void)
-{
-    static const char *const models[2][2] = { { "max,la57=off", "max" }, { "max,vendor=AuthenticAMD,la57=off", "max,vendor=AuthenticAMD" } };
-    unsigned a, b, c = 0, d;
-
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) ? models[!!__builtin_cpu_is("amd")][c >> 16 & 1] : models[0][0];
-}
-
 bool xd_emu_init(const char **why)
 {
     GError *err = NULL;
@@ -692,7 +682,7 @@ bool xd_emu_init(const char **why)
     emu.x->cpu.ops = &x86_cpu_ops;
     emu.x->cpu.machine = &emu.machine;
     emu.x->cpu.engine = &accel;
-    emu.x->cpu.model = model_like_host();
+    emu.x->cpu.model = __builtin_cpu_is("amd") ? "max,vendor=AuthenticAMD" : "max";      /* where they differ, as the host does */
     if (!x86_cpu_ops.init(&emu.x->cpu, &err)) {
         *why = err->message;
         return false;
