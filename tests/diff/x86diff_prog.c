@@ -80,7 +80,7 @@ static bool same_end(const struct xd_seq *q, const struct xd_result *a, const st
     /* a pending x87 error and a fault of the same instruction's operand: the host looks at the error first, the back end last */
     bool both = a->vector == 16 && (b->vector == 13 || b->vector == 14 || b->vector == 17) && a->s.rip == b->s.rip;
     bool any = q->any_operand && (a->vector == 13 || a->vector == 14) && (b->vector == 13 || b->vector == 14);
-    return both || any || a->vector == b->vector || (a->vector == 12 && b->vector == 13) || wraps;
+    return both || any || a->vector == b->vector || (a->vector == 12 && b->vector == 13 && q->mode == X86_CODE64) || wraps;
 }
 
 static void differ(GString *out, const char *what, uint64_t host, uint64_t ours)

@@ -3,7 +3,8 @@
  *
  * One sequence of instructions is run three times from the same state on the same memory: by the host CPU itself, by the IR interpreter, and
  * by the back end's code. Guest addresses are host addresses. Everything lies below 2 GiB, so that 32-bit code and
- * displacements reach it. No machine, no page tables: rights of the few pages are a table here.
+ * displacements reach it. No machine, no page tables: rights of the few pages are a table here. 16-bit code has its CS based at XD_CODE and its data
+ * segments at XD_DATA, of 64 KiB each.
  */
 #ifndef TESTS_DIFF_X86DIFF_UTIL_H
 #define TESTS_DIFF_X86DIFF_UTIL_H
@@ -47,7 +48,7 @@ struct xd_result {
 /* A sequence. Boundary k is where instruction k begins. */
 struct xd_seq {
     uint64_t seed;
-    enum x86_code_mode mode;           /* 64 or 32 */
+    enum x86_code_mode mode;
     uint64_t start;
     unsigned n, len;
     struct {
@@ -79,8 +80,9 @@ bool xd_native_init(const char **why);
 void xd_native_code(const uint8_t *code);      /* puts code (XD_CODE_SIZE) in place */
 void xd_native_run(const struct xd_seq *q, struct xd_result *r);
 bool xd_native_has_avx(void);                  /* upper halves of vectors are compared */
+bool xd_native_has_16bit(void);                /* segments of 16-bit code can be made */
 bool xd_native_has_segs(void);                 /* FS and GS bases can be set */
-uint16_t xd_native_selector(unsigned seg);     /* by enum x86_seg; CS is the 64-bit one */
+uint16_t xd_native_selector(unsigned seg, enum x86_code_mode mode);     /* by enum x86_seg */
 /* The back end's host traps: called for SIGFPE outside native runs; false: not ours. */
 extern bool (*xd_fpe_hook)(void *ucontext);
 

@@ -31,7 +31,7 @@ struct live { struct tcg_code code; struct ir_exit *exits; };
 static struct {
     struct machine machine;
     struct x86_cpu *x;
-    struct x86_state fresh[2];           /* 32-bit, 64-bit */
+    struct x86_state fresh[3];           /* 16-bit, 32-bit, 64-bit */
     struct arena arena;
     bool verbose, running, have_backend;
     uint64_t rng;
@@ -519,7 +519,7 @@ static void load_state(struct x86_state *s, const struct xd_seq *q)
 {
     const struct xd_state *in = &q->init;
 
-    *s = emu.fresh[q->mode == X86_CODE64];
+    *s = emu.fresh[q->mode >> 5];
     memcpy(s->gpr, in->gpr, sizeof(s->gpr));
     x86_set_eflags(s, in->eflags, ~0ull);
     s->env.pc = in->rip;
@@ -638,6 +638,9 @@ void xd_emu_run(enum xd_engine e, const struct xd_seq *q, struct xd_result *r)
     r->code = s->exc.code;
     r->cr2 = s->exc.cr2;
     store_state(s, &r->s);
+    if (q->mode == X86_CODE16) {
+        r->s.gpr[X86_RSP] &= 0xffff;
+    }
 }
 
 void xd_emu_verbose(bool on) { emu.verbose = on; }
@@ -649,16 +652,22 @@ static void prepare(unsigned k)
 {
     struct x86_entry e = {
         .mode = X86_ENTRY_LONG64, .cr0 = 0x80050033, .cr4 = 0x507a8, .efer = 0xd01, .rflags = 2,
-        .cs = { k ? 0x33 : 0x23, k ? 0xa0fb : 0xc0fb, 0xffffffff, 0 }, .data = { 0x2b, 0xc0f3, 0xffffffff, 0 },
+        .cs = { 0, k == 2 ? 0xa0fb : 0xc0fb, 0xffffffff, 0 }, .data = { 0x2b, 0xc0f3, 0xffffffff, 0 },
         .tr = { 0x40, 0x8b, 0x67, 0 },
     };
+    enum x86_code_mode mode = 16 << k;
+    if (mode == X86_CODE16) {
+        e.cs = (struct x86_entry_seg){ 0, 0xfb, 0xffff, XD_CODE };
+        e.data = (struct x86_entry_seg){ xd_native_selector(X86_DS, mode), 0xf3, 0xffff, XD_DATA };
+    }
+    e.cs.selector = xd_native_selector(X86_CS, mode);
     struct x86_state *s = &emu.x->s;
 
     memset(s, 0, sizeof(*s));
     s->xcr0 = xd_native_has_avx() ? 7 : 3;
     x86_cpu_apply_entry(&emu.x->cpu, &e);
     for (unsigned i = 0; i < 6; i++) {
-        s->seg[i].selector = i == X86_CS ? s->seg[i].selector : xd_native_selector(i);
+        s->seg[i].selector = xd_native_selector(i, mode);
     }
     s->a20 = true;
     s->monitor_addr = ~0ull;
@@ -706,7 +715,7 @@ bool xd_emu_init(const char **why)
     xd_fpe_hook = fpe_hook;
     emu.have_backend = true;
 #endif
-    for (unsigned k = 0; k < 2; k++) {
+    for (unsigned k = 0; k < 3; k++) {
         prepare(k);
     }
     return true;

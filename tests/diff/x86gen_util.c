@@ -17,14 +17,14 @@ struct row {
     uint8_t op[16];                    /* opcode bytes that belong to it */
     uint8_t modrm[256];
     unsigned n_op, n_modrm;            /* n_modrm 0: no ModRM byte */
-    bool vex, mode[2];                 /* 32-bit, 64-bit */
+    bool vex, mode[3];                 /* 16-bit, 32-bit, 64-bit */
     const char *skip;
 };
 
 struct xd_gen {
     struct row *rows;
     unsigned n;
-    GArray *pick[2];                   /* indices of testable rows for 32-bit, 64-bit */
+    GArray *pick[3];                   /* indices of testable rows, by mode likewise */
 };
 
 struct making {
@@ -161,8 +161,8 @@ static bool decodes_as(const struct x86_row *row, unsigned rex, unsigned l, unsi
 static bool any_mode(struct row *r, unsigned op, int modrm)
 {
     bool ok = false;
-    for (unsigned k = 0; k < 2; k++) {
-        enum x86_code_mode mode = k ? X86_CODE64 : X86_CODE32;
+    for (unsigned k = 0; k < 3; k++) {
+        enum x86_code_mode mode = 16 << k;
         for (unsigned rex = 0; rex < 16; rex += rex ? 7 : 1) {           /* none, B, W */
             for (unsigned l = 0; l < 1u + r->vex; l++) {
                 if (decodes_as(r->row, rex, l, op, modrm, mode)) {
@@ -237,13 +237,13 @@ struct xd_gen *xd_gen_new(const char *only)
 
     g->n = x86_row_count;
     g->rows = g_new0(struct row, g->n);
-    for (unsigned k = 0; k < 2; k++) {
+    for (unsigned k = 0; k < 3; k++) {
         g->pick[k] = g_array_new(FALSE, FALSE, sizeof(unsigned));
     }
     for (unsigned i = 0; i < g->n; i++) {
         struct row *r = &g->rows[i];
         row_fill(r, &x86_rows[i]);
-        for (unsigned k = 0; k < 2; k++) {
+        for (unsigned k = 0; k < 3; k++) {
             if (!r->skip && r->mode[k] && named(only, r->row->name)) {
                 g_array_append_val(g->pick[k], i);
             }
@@ -256,6 +256,7 @@ void xd_gen_free(struct xd_gen *g)
 {
     g_array_free(g->pick[0], TRUE);
     g_array_free(g->pick[1], TRUE);
+    g_array_free(g->pick[2], TRUE);
     g_free(g->rows);
     g_free(g);
 }
@@ -293,7 +294,8 @@ static void append(struct making *m, const uint8_t *b, unsigned n, const struct 
     q->len += n;
 }
 
-static unsigned mov_size(const struct making *m) { return m->q->mode == X86_CODE64 ? 10 : 5; }
+/* All 32 or 64 bits of a register. */
+static unsigned mov_size(const struct making *m) { return m->q->mode == X86_CODE64 ? 10 : m->q->mode == X86_CODE32 ? 5 : 6; }
 
 static void put_mov(struct making *m, unsigned reg, uint64_t v)
 {
@@ -302,6 +304,8 @@ static void put_mov(struct making *m, unsigned reg, uint64_t v)
 
     if (m->q->mode == X86_CODE64) {
         b[n++] = 0x48 | (reg >> 3);
+    } else if (m->q->mode == X86_CODE16) {
+        b[n++] = 0x66;
     }
     b[n++] = 0xb8 | (reg & 7);
     memcpy(b + n, &v, m->q->mode == X86_CODE64 ? 8 : 4);
@@ -337,6 +341,11 @@ static struct place locate(const struct x86_insn *i, const uint8_t *b)
     struct place p = { .modrm = i->opcode_at + 1u };
     unsigned mod = b[p.modrm] >> 6, rm = b[p.modrm] & 7, at = p.modrm + 1;
 
+    if (i->addrsize == 2) {
+        p.disp = at;
+        p.disp_len = mod == 1 ? 1 : mod == 2 || (mod == 0 && rm == 6) ? 2 : 0;
+        return p;
+    }
     if (rm == 4) {
         p.sib = at++;
     }
@@ -361,6 +370,9 @@ static void want(struct setup *s, unsigned reg, uint64_t v)
 
 static uint64_t seg_base(const struct making *m, unsigned seg)
 {
+    if (m->q->mode == X86_CODE16) {
+        return seg == X86_CS ? XD_CODE : XD_DATA;
+    }
     return m->q->mode != X86_CODE64 ? 0 : seg == X86_FS ? m->q->init.fs_base : seg == X86_GS ? m->q->init.gs_base : 0;
 }
 
@@ -369,7 +381,7 @@ static bool aim(struct making *m, struct x86_insn *i, uint8_t *b, uint64_t *wher
 {
     uint64_t at = *where;
     struct place p = locate(i, b);
-    uint64_t cut = i->addrsize == 8 ? ~0ull : 0xffffffff;
+    uint64_t cut = i->addrsize == 8 ? ~0ull : i->addrsize == 4 ? 0xffffffff : 0xffff;
     const struct x86_mem *mem = &i->mem;
 
     at -= seg_base(m, mem->seg);
@@ -381,11 +393,12 @@ static bool aim(struct making *m, struct x86_insn *i, uint8_t *b, uint64_t *wher
     }
     if (mem->base < 0 && mem->index < 0) {
         uint32_t disp = (uint32_t)at;
-        memcpy(b + p.disp, &disp, 4);
+        memcpy(b + p.disp, &disp, p.disp_len);
         *where = ((uint64_t)(int64_t)(int32_t)disp & cut) + seg_base(m, mem->seg);
-        return (uint64_t)(int64_t)(int32_t)disp == at || i->addrsize == 4;
+        return (uint64_t)(int64_t)(int32_t)disp == at || i->addrsize != 8;
     }
     uint64_t junk = i->addrsize == 4 && m->q->mode == X86_CODE64 && chance(m, 50) ? xd_random(&m->rng) << 32 : 0;
+    junk |= i->addrsize == 2 && chance(m, 50) ? xd_random(&m->rng) << 16 & 0xffff0000 : 0;
     if (mem->base == mem->index) {
         unsigned k = 1 + (1u << mem->scale);
         uint64_t v = ((at - (uint64_t)mem->disp) & cut) / k;
@@ -450,8 +463,6 @@ static bool is_stack_op(unsigned h)
 static bool implicit(struct making *m, struct x86_insn *i, uint8_t *b, struct setup *s)
 {
     unsigned h = i->row->handler;
-    bool code64 = m->q->mode == X86_CODE64;
-
     for (unsigned k = 0; k < i->nopnd; k++) {
         const struct x86_opnd *o = &i->op[k];
         if (o->kind != X86_OPND_MEM) {
@@ -463,17 +474,18 @@ static bool implicit(struct making *m, struct x86_insn *i, uint8_t *b, struct se
             memcpy(b + i->opcode_at + 1, &at, i->addrsize);
         } else if (o->place == X86_AT_FIXED) {
             uint64_t at = target(m, 16, false, h == X86_H_vec_maskmov || h == X86_H_mmx_maskmov || chance(m, 60)) - seg_base(m, mem->seg);
-            want(s, (unsigned)mem->base, h == X86_H_xlat ? at - 128 : at);
+            at = h == X86_H_xlat ? at - 128 : at;
+            want(s, (unsigned)mem->base, i->addrsize == 2 ? (at & 0xffff) | (xd_random(&m->rng) & 0xffff0000) : at);
         }
     }
     if (i->row->marks & X86_ROW_STRING) {
         want(s, X86_RCX, chance(m, 5) ? 0 : below(m, 40));
     }
     if (is_stack_op(h) && (h == X86_H_popa || chance(m, 40))) {          /* a popa that faults leaves some registers loaded */
-        want(s, X86_RSP, target(m, 64, false, h == X86_H_popa || chance(m, 70)) & ~(chance(m, 80) ? 7ull : 0));
+        want(s, X86_RSP, (target(m, 64, false, h == X86_H_popa || chance(m, 70)) & ~(chance(m, 80) ? 7ull : 0)) - seg_base(m, X86_SS));
     }
     if (h == X86_H_leave || h == X86_H_enter) {
-        want(s, X86_RBP, target(m, 64, false, chance(m, 80)) & ~7ull);
+        want(s, X86_RBP, (target(m, 64, false, chance(m, 80)) & ~7ull) - seg_base(m, X86_SS));
     }
     if (h == X86_H_bt && i->op[0].kind == X86_OPND_MEM && i->op[1].kind == X86_OPND_REG) {
         want(s, i->op[1].reg, (uint64_t)((int64_t)below(m, 4096) - 2048));
@@ -486,12 +498,29 @@ static bool implicit(struct making *m, struct x86_insn *i, uint8_t *b, struct se
         }
     }
     if ((h == X86_H_jmp_ind || h == X86_H_call_ind) && i->op[0].kind == X86_OPND_REG) {
-        want(s, i->op[0].reg, XD_STOP);
+        want(s, i->op[0].reg, m->q->mode == X86_CODE16 ? XD_STOP - XD_CODE : XD_STOP);
     }
     if (h == X86_H_int && (b[i->opcode_at + 1] == 0x80 || chance(m, 50))) {
         b[i->opcode_at + 1] = (uint8_t)(3 + below(m, 3));
     }
-    return code64 || i->addrsize != 2;
+    return m->q->mode != X86_CODE32 || i->addrsize != 2;
+}
+
+/* 16-bit code: the upper half of esp is not the test's, and nothing lies behind CS but code. */
+static bool shows_esp(const struct x86_insn *i)
+{
+    unsigned h = i->row->handler;
+
+    for (unsigned k = 0; k < i->nopnd; k++) {
+        const struct x86_opnd *o = &i->op[k];
+        if (o->kind == X86_OPND_REG && o->reg == X86_RSP && o->size > 2) {
+            return true;
+        }
+        if (o->kind == X86_OPND_MEM && i->addrsize == 4 && (i->mem.base == X86_RSP || i->mem.index == X86_RSP)) {
+            return true;
+        }
+    }
+    return i->seg == X86_CS || ((h == X86_H_pusha || h == X86_H_enter) && i->opsize == 4);
 }
 
 static bool acceptable(struct making *m, const struct x86_insn *i)
@@ -509,6 +538,9 @@ static bool acceptable(struct making *m, const struct x86_insn *i)
         if (x86_insn_rep(i)) {
             return false;                /* AMD takes F2 and F3 for conditions of loopcc */
         }
+        if (m->q->mode == X86_CODE16) {
+            return !(i->prefixes & X86_PFX_66);
+        }
         return i->opsize != 2 && !(i->prefixes & X86_PFX_66) && !(i->prefixes & X86_PFX_67 && m->q->mode == X86_CODE32);
     default: break;
     }
@@ -524,10 +556,10 @@ static bool acceptable(struct making *m, const struct x86_insn *i)
     if (i->prefixes & X86_PFX_67 && m->q->mode == X86_CODE32) {
         return false;
     }
-    if (m->q->mode == X86_CODE32 && (i->seg == X86_FS || i->seg == X86_GS)) {
+    if (m->q->mode != X86_CODE64 && (i->seg == X86_FS || i->seg == X86_GS)) {
         return false;
     }
-    return true;
+    return m->q->mode != X86_CODE16 || !shows_esp(i);
 }
 
 static unsigned put_prefixes(struct making *m, const struct row *r, uint8_t *b)
@@ -539,7 +571,7 @@ static unsigned put_prefixes(struct making *m, const struct row *r, uint8_t *b)
     if (chance(m, 6)) {
         b[n++] = seg[below(m, code64 && xd_native_has_segs() ? 6 : 4)];
     }
-    if (code64 && chance(m, 5)) {
+    if (m->q->mode != X86_CODE32 && chance(m, code64 ? 5 : 25)) {
         b[n++] = 0x67;
     }
     if (r->vex ? chance(m, 1) : r->row->prefix == X86_RP_ANY || r->row->prefix == X86_RP_N6 ? chance(m, 18) : chance(m, 2)) {
@@ -627,7 +659,7 @@ static bool try_row(struct making *m, const struct row *r)
     uint8_t b[32];
     struct x86_insn i;
     struct setup s = {0};
-    const uint8_t ret_to[5] = { 0x68, (uint8_t)XD_STOP, (uint8_t)(XD_STOP >> 8), (uint8_t)(XD_STOP >> 16), (uint8_t)(XD_STOP >> 24) };
+    const uint8_t ret_to[5] = { /* push; in 16-bit code its first three bytes */ 0x68, (uint8_t)XD_STOP, (uint8_t)(XD_STOP >> 8), (uint8_t)(XD_STOP >> 16), (uint8_t)(XD_STOP >> 24) };
     bool mem = false;
     uint64_t at = 0;
 
@@ -666,7 +698,7 @@ static bool try_row(struct making *m, const struct row *r)
         put_mov(m, s.mov[k].reg, s.mov[k].v);
     }
     if (r->row->handler == X86_H_ret && chance(m, 90)) {
-        append(m, ret_to, 5, NULL);
+        append(m, ret_to, m->q->mode == X86_CODE16 ? 3 : 5, NULL);
     }
     /* decoded anew: immediates and displacements were edited */
     if (x86_decode(&i, b, 15, m->q->mode) <= 0 || i.row != r->row) {
@@ -733,7 +765,7 @@ static void make_state(struct making *m, struct xd_state *s)
         s->gpr[i] = i >= 8 && !code64 ? 0 : interesting(&m->rng);
         s->gpr[i] &= code64 ? ~0ull : 0xffffffff;
     }
-    s->gpr[X86_RSP] = XD_RW + 4096 + below(m, 1024) * 4;
+    s->gpr[X86_RSP] = XD_RW + 4096 + below(m, 1024) * 4 - seg_base(m, X86_SS);
     s->rip = m->q->start;
     s->eflags = (uint32_t)(DATA_SEL_FLAGS | (xd_random(&m->rng) & (X86_FL_ARITH | X86_FL_D)));
     s->fs_base = xd_native_has_segs() ? XD_DATA + below(m, 4096) : 0;
@@ -765,8 +797,12 @@ void xd_gen_make(struct xd_gen *g, struct xd_seq *q, uint64_t seed, uint8_t *cod
     q->seed = seed;
     q->n = q->len = q->n_ignore = 0;
     q->partial_ok = q->any_operand = false;
-    q->mode = g->pick[0]->len && (chance(&m, 20) || !g->pick[1]->len) ? X86_CODE32 : X86_CODE64;
-    k = q->mode == X86_CODE64;
+    k = below(&m, 100);
+    k = k < 15 && xd_native_has_16bit() ? 0 : k < 35 ? 1 : 2;
+    while (!g->pick[k]->len) {
+        k = (k + 1) % 3;
+    }
+    q->mode = 16 << k;
     q->start = XD_CODE + (chance(&m, 15) ? XD_PAGE - 1 - below(&m, 60) : below(&m, 64));
     make_state(&m, &q->init);
     make_memory(&m, mem);

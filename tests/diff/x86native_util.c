@@ -1,9 +1,11 @@
 /*
  * Runs guest code on the host CPU itself, inside this process: a signal handler swaps the whole register state in the signal
- * frame (general registers, flags, x87, xmm), and every sequence ends in a signal, whose frame is the result. 32-bit code
- * runs by the compatibility code segment that Linux offers.
+ * frame (general registers, flags, x87, ymm), and every sequence ends in a signal, whose frame is the result. 32-bit code
+ * runs by the compatibility code segment that Linux offers, 16-bit code by segments of a local descriptor table. Of esp in 16-bit code only
+ * the lower half means anything: Linux hides what IRET leaves in the upper one.
  */
 #include <cpuid.h>
+#include <asm/ldt.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,11 +21,11 @@
 
 bool (*xd_fpe_hook)(void *ucontext);
 
-enum { CS32 = 0x23, DATA_SELECTOR = 0x2b, XSAVE_BV = 512, XF_AVX = 4, TICK_US = 100000, ALT_STACK = 1 << 17 };
+enum { CS32 = 0x23, DATA_SELECTOR = 0x2b, CS16 = 1 << 3 | 7, DATA16 = 2 << 3 | 7, XSAVE_BV = 512, XF_AVX = 4, TICK_US = 100000, ALT_STACK = 1 << 17 };
 
 /* The handler has no parameter of its own: one process, one thread. */
 uint64_t xd_host_fs, xd_fs_seen;
-static bool has_fsgs, has_avx;
+static bool has_fsgs, has_avx, has_16bit;
 static unsigned avx_at;                /* in the frame's XSAVE image */
 static volatile bool inside;
 static volatile unsigned ticks;
@@ -57,6 +59,12 @@ static inline void wrgs(uint64_t v) { __asm__ volatile("wrgsbase %0" :: "r"(v));
 
 static const int greg_of[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                                  REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 };
+
+/* 64-bit code does not mind what they hold. */
+static void data_segments(uint16_t selector)
+{
+    __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" :: "r"(selector));
+}
 
 static uint8_t *frame_fx(ucontext_t *uc) { return (uint8_t *)uc->uc_mcontext.fpregs; }
 
@@ -111,6 +119,12 @@ static void load_guest(ucontext_t *uc)
         uint64_t segs = (uint64_t)g[REG_CSGSFS];
         g[REG_CSGSFS] = (greg_t)((segs & ~0xffffull) | CS32);
     }
+    if (job->mode == X86_CODE16) {
+        uint64_t segs = (uint64_t)g[REG_CSGSFS];
+        g[REG_CSGSFS] = (greg_t)((segs & 0xffffffff0000ull) | CS16 | (uint64_t)DATA16 << 48);
+        g[REG_RIP] = (greg_t)(s->rip - XD_CODE);
+        data_segments(DATA16);
+    }
     memcpy(fx, s->fx, 24);
     memcpy(fx + 24, &s->mxcsr, 4);
     memcpy(fx + 32, s->fx + 32, 128);
@@ -130,6 +144,10 @@ static void store_guest(ucontext_t *uc, int vector)
         s->gpr[i] = (uint64_t)g[greg_of[i]];
     }
     s->rip = (uint64_t)g[REG_RIP];
+    if (job->mode == X86_CODE16) {
+        s->rip += XD_CODE;
+        data_segments(DATA_SELECTOR);
+    }
     s->eflags = (uint32_t)g[REG_EFL];
     memcpy(s->fx, fx, 24);
     memcpy(s->fx + 32, fx + 32, 128);
@@ -242,9 +260,16 @@ static bool map_areas(void)
     return mprotect((void *)XD_RO, XD_PAGE, PROT_READ) == 0;
 }
 
+static void make_16bit(void)
+{
+    struct user_desc code = { .entry_number = CS16 >> 3, .base_addr = XD_CODE, .limit = 0xffff, .contents = 2, .useable = 1 };
+    struct user_desc data = { .entry_number = DATA16 >> 3, .base_addr = XD_DATA, .limit = 0xffff, .useable = 1 };
+
+    has_16bit = !syscall(SYS_modify_ldt, 1, &code, sizeof(code)) && !syscall(SYS_modify_ldt, 1, &data, sizeof(data));
+}
+
 bool xd_native_init(const char **why)
 {
-    uint16_t data = DATA_SELECTOR;
     unsigned r[4] = { 0 };
 
     if (!map_areas()) {
@@ -259,8 +284,8 @@ bool xd_native_init(const char **why)
     avx_at = r[1];
     has_fsgs = getauxval(AT_HWCAP2) & 2;                    /* HWCAP2_FSGSBASE */
     xd_host_fs = has_fsgs ? rdfs() : 0;
-    /* 32-bit code needs data segments; 64-bit code does not mind them */
-    __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" :: "r"(data));
+    data_segments(DATA_SELECTOR);                           /* 32-bit code needs them */
+    make_16bit();
     __asm__("mov %%es, %0" : "=r"(selectors[X86_ES]));
     __asm__("mov %%cs, %0" : "=r"(selectors[X86_CS]));
     __asm__("mov %%ss, %0" : "=r"(selectors[X86_SS]));
@@ -273,7 +298,15 @@ bool xd_native_init(const char **why)
 
 bool xd_native_has_avx(void) { return has_avx; }
 bool xd_native_has_segs(void) { return has_fsgs; }
-uint16_t xd_native_selector(unsigned seg) { return selectors[seg]; }
+bool xd_native_has_16bit(void) { return has_16bit; }
+
+uint16_t xd_native_selector(unsigned seg, enum x86_code_mode mode)
+{
+    if (mode == X86_CODE16 && seg <= X86_DS) {
+        return seg == X86_CS ? CS16 : DATA16;
+    }
+    return seg != X86_CS ? selectors[seg] : mode == X86_CODE32 ? CS32 : selectors[seg];
+}
 void xd_native_code(const uint8_t *code) { memcpy(code_rw, code, XD_CODE_SIZE); }
 
 void xd_native_run(const struct xd_seq *q, struct xd_result *r)
@@ -282,7 +315,10 @@ void xd_native_run(const struct xd_seq *q, struct xd_result *r)
     result = r;
     memset(r, 0, sizeof(*r));
     syscall(SYS_tgkill, getpid(), gettid(), SIGUSR1);
-    if (q->mode == X86_CODE32) {
+    if (q->mode == X86_CODE16) {
+        r->s.gpr[X86_RSP] &= 0xffff;
+    }
+    if (q->mode != X86_CODE64) {
         for (unsigned i = 8; i < 16; i++) {
             r->s.gpr[i] = q->init.gpr[i];                   /* not 32-bit code's */
         }
