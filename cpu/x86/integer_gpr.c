@@ -103,20 +103,19 @@ uint64_t x86_do_bound(struct x86_state *s, uint64_t index, uint64_t at, uint64_t
 {
     unsigned regime = x86_regime_at(s, x86_cpl(s));
     struct mmu_fault f;
-    uint64_t lo, hi;
-    bool out;
+    int32_t at_index = opsize == 2 ? (int16_t)index : (int32_t)index;
 
     (void)d;
-    if (!mem_ld(s, at, opsize, regime, &lo, &f) || !mem_ld(s, (uint32_t)(at + opsize), opsize, regime, &hi, &f)) {
-        x86_raise_fault(s, &f);
-    }
-    if (opsize == 2) {
-        out = (int16_t)index < (int16_t)lo || (int16_t)index > (int16_t)hi;
-    } else {
-        out = (int32_t)index < (int32_t)lo || (int32_t)index > (int32_t)hi;
-    }
-    if (out) {
-        x86_raise(s, X86_BR, false, 0);
+    /* the lower bound is compared before the upper one is read */
+    for (unsigned upper = 0; upper < 2; upper++) {
+        uint64_t v;
+        if (!mem_ld(s, upper ? (uint32_t)(at + opsize) : at, opsize, regime, &v, &f)) {
+            x86_raise_fault(s, &f);
+        }
+        int32_t bound = opsize == 2 ? (int16_t)v : (int32_t)v;
+        if (upper ? at_index > bound : at_index < bound) {
+            x86_raise(s, X86_BR, false, 0);
+        }
     }
     return 0;
 }

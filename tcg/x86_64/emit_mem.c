@@ -693,6 +693,7 @@ void em_call(struct cg *c, const struct ir_op *op)
             if (c->cur[s] && c->v[c->cur[s]].last >= c->i)
                 ra_unslot(c, c->cur[s]);
     cg_call(c, thunk);
+    c->vec_high &= !(h->effects & IR_EFF_VEC);               /* it may have set scratch.vec_low */
     if (h->effects & IR_EFF_WRITES)
         ra_forget_slots(c, ~0u);
     row = cg_add_row(c);

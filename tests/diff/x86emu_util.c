@@ -498,7 +498,7 @@ static uint8_t *region_at(struct x86_state *s)
         codebuf_next_generation(&emu.cb);
     }
     if (!tcg_backend_x86_64.compile(&emu.cb, &ir, &emu.arena, &l->code)) {
-        printf("not compiled: region at %" PRIx64 "\n", s->env.pc);
+        printf("not ok x86diff: not compiled: seed %" PRIu64 ", region at %" PRIx64 "\n", emu.q->seed, s->env.pc);
         exit(1);
     }
     l->exits = arena_alloc(&emu.arena, sizeof(ir.exits));

@@ -31,7 +31,7 @@ struct making {
     struct xd_gen *g;
     struct xd_seq *q;
     uint64_t rng;
-    uint8_t *code;                     /* of XD_CODE */
+    uint8_t *code, *mem;               /* of XD_CODE, of XD_RW */
     uint32_t undef;
     int jump_at;                       /* index in code of a rel32/rel8 to be aimed behind the next instruction, or -1 */
     unsigned jump_size;
@@ -96,7 +96,8 @@ static const char *reason_to_skip(const struct x86_row *row)
     case X86_H_in: case X86_H_out: case X86_H_ins: case X86_H_outs: return "depends on I/O rights";
     case X86_H_monitor: case X86_H_mwait: case X86_H_rsm: case X86_H_ac: case X86_H_rdpmc: return "system instruction whose fault depends on the host's set-up";
     case X86_H_int1: return "hypervisors get its return address wrong";
-    case X86_H_xstate: return "the image shows which parts the host keeps in their initial state";
+    case X86_H_xstate:
+        return row->arg == X86_XSTATE_XSAVES || row->arg == X86_XSTATE_XRSTORS ? "privileged" : host_has(row) ? NULL : "the host CPU lacks it";
     case X86_H_fsgsbase: return xd_native_has_segs() ? NULL : "the host's kernel does not allow it";
     case X86_H_rdpid: return "result is not a function of the operands";
     default: break;
@@ -433,13 +434,51 @@ static void ignore(struct making *m, uint64_t at, unsigned len)
     m->last = true;                      /* nobody may look at it */
 }
 
+enum { XSAVE_IMAGE = 832 };
+
+/* An image for xsave and its kin, most often where it can be; edx:eax names components that both sides have. */
+static uint64_t xsave_image(struct making *m, struct setup *s)
+{
+    uint64_t at = chance(m, 15) ? target(m, XSAVE_IMAGE, true, false) : (XD_RW + below(m, XD_RW_SIZE - XSAVE_IMAGE)) & ~63ull;
+    uint64_t head[8] = { below(m, 8) };
+    uint8_t *p = m->mem + (at - XD_RW);
+
+    want(s, X86_RAX, chance(m, 50) ? 7 : below(m, 8));
+    want(s, X86_RDX, 0);
+    if (at - XD_RW > XD_RW_SIZE - XSAVE_IMAGE) {
+        return at;
+    }
+    head[1] = chance(m, 70) ? 0 : 1ull << 63 | (chance(m, 80) ? 7 : below(m, 8));
+    head[chance(m, 95) ? 0 : below(m, 8)] |= chance(m, 10) ? 1ull << below(m, 64) : 0;
+    head[0] &= ~0x602e0ull;              /* what hosts may have and we have not */
+    head[1] &= ~0x602e0ull;
+    memcpy(p + 512, head, sizeof(head));
+    uint32_t mxcsr = (uint32_t)xd_random(&m->rng) & (chance(m, 90) ? 0xffff : 0x1ffff);
+    memcpy(p + 24, &mxcsr, 4);
+    return at;
+}
+
+/* x87 pointers and the last opcode are not kept by us; what an image shows of components in their initial state is the CPU's affair. */
+static void hide_xsave(struct making *m, const struct x86_row *row, uint64_t at)
+{
+    m->q->partial_ok = m->q->any_operand = true;
+    if (row->arg == X86_XSTATE_XSAVE) {
+        ignore(m, at + 6, 18);
+        ignore(m, at + 28, 4);
+        ignore(m, at + 512, 8);
+    } else if (row->arg != X86_XSTATE_XRSTOR) {
+        ignore(m, at, XSAVE_IMAGE);
+    }
+}
+
 /* x87 pointers and the last opcode are not kept by us. */
 static void hide_pointers(struct making *m, const struct x86_insn *i, uint64_t at)
 {
     const struct x86_row *row = i->row;
 
-    /* fbstp: microcode that stores in pieces */
-    m->q->partial_ok |= row->handler == X86_H_x87_env || row->handler == X86_H_fxstate || !strcmp(row->name, "fbstp");
+    /* stores of ten bytes come in pieces, too */
+    m->q->partial_ok |= row->handler == X86_H_x87_env || row->handler == X86_H_fxstate ||
+                        (row->handler == X86_H_x87_mem && row->arg == X86_X87_MEM_ST && i->mem.size == 10);
 
     if (row->handler == X86_H_x87_env && (row->arg == X86_X87_ENV_FNSTENV || row->arg == X86_X87_ENV_FNSAVE)) {
         ignore(m, at + (i->opsize == 2 ? 6 : 12), i->opsize == 2 ? 8 : 16);
@@ -675,7 +714,7 @@ static bool try_row(struct making *m, const struct row *r)
     if (mem) {
         struct xd_seq *q = m->q;
         unsigned size = i.mem.size, h = r->row->handler;
-        at = h == X86_H_jmp_ind || h == X86_H_call_ind ? XD_SLOT : target(m, size, r->row->marks & X86_ROW_ALIGN16 || size == 0, h == X86_H_arpl);
+        at = h == X86_H_xstate ? xsave_image(m, &s) : h == X86_H_jmp_ind || h == X86_H_call_ind ? XD_SLOT : target(m, size, r->row->marks & X86_ROW_ALIGN16 || size == 0, h == X86_H_arpl);
         unsigned old = q->len;
         struct setup probe = s;                       /* rip-relative: the movs before it count */
         uint64_t goal = at;
@@ -683,6 +722,9 @@ static bool try_row(struct making *m, const struct row *r)
         q->len += probe.n * mov_size(m);
         bool ok = aim(m, &i, b, &at, &s);
         q->len = old;
+        if (h == X86_H_xstate && ((i.mem.base | 2) == X86_RDX || (i.mem.index | 2) == X86_RDX)) {
+            return false;                             /* they name the components */
+        }
         if (r->row->need == X86_FEAT_SHA && ((at & 15) || seg_base(m, i.mem.seg))) {
             return false;                             /* AMD does not mind misaligned ones */
         }
@@ -718,6 +760,9 @@ static bool try_row(struct making *m, const struct row *r)
     }
     if (mem) {
         hide_pointers(m, &i, at);
+        if (r->row->handler == X86_H_xstate) {
+            hide_xsave(m, r->row, at);
+        }
     }
     m->q->any_operand |= r->row->handler == X86_H_cmps || r->row->handler == X86_H_movs;
     if (r->row->handler == X86_H_pusha || r->row->handler == X86_H_enter || r->row->handler == X86_H_vec_maskmov ||
@@ -790,7 +835,7 @@ static void make_memory(struct making *m, uint8_t *mem)
 
 void xd_gen_make(struct xd_gen *g, struct xd_seq *q, uint64_t seed, uint8_t *code, uint8_t *mem)
 {
-    struct making m = { .g = g, .q = q, .rng = seed, .code = code, .jump_at = -1 };
+    struct making m = { .g = g, .q = q, .rng = seed, .code = code, .mem = mem, .jump_at = -1 };
     unsigned real = 1 + below(&m, MAX_REAL), k;
 
     memset(code, 0xcc, XD_CODE_SIZE);
