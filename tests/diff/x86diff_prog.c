@@ -76,7 +76,8 @@ static bool page_fault_differs(const struct xd_seq *q, const struct xd_result *a
  */
 static bool same_end(const struct xd_seq *q, const struct xd_result *a, const struct xd_result *b)
 {
-    bool wraps = q->mode == X86_CODE32 && (a->vector == 12 || a->vector == 13) && b->vector == 14 && b->cr2 > 0xfffffff0;
+    bool wraps = q->mode == X86_CODE32 && (((a->vector == 12 || a->vector == 13) && b->vector == 14 && b->cr2 > 0xfffffff0) ||
+                                           (a->vector == 14 && a->cr2 > 0xfffffff0 && (b->vector == 12 || b->vector == 13)));
     /* a pending x87 error and a fault of the same instruction's operand: the host looks at the error first, the back end last */
     bool both = a->vector == 16 && (b->vector == 13 || b->vector == 14 || b->vector == 17) && a->s.rip == b->s.rip;
     bool any = q->any_operand && (a->vector == 13 || a->vector == 14) && (b->vector == 13 || b->vector == 14);
@@ -135,7 +136,7 @@ static bool mxcsr_differs(const struct xd_seq *q, const struct xd_state *a, cons
 static bool mmx_store_faulted(const struct xd_seq *q, const struct xd_state *a, int vector)
 {
     const struct x86_row *row = row_at(q, a->rip);
-    return is_memory_fault(vector) && row && (row->handler == X86_H_mmx_store || row->handler == X86_H_mmx_to_gpr);
+    return (is_memory_fault(vector) || vector == 17) && row && (row->handler == X86_H_mmx_store || row->handler == X86_H_mmx_to_gpr);
 }
 
 static void compare_state(const struct xd_seq *q, const struct xd_state *a, const struct xd_state *b, int vector, enum xd_engine e,
