@@ -155,6 +155,7 @@ uint64_t x86_do_maskmov(struct x86_state *s, uint64_t va, uint64_t regs, uint64_
     struct mmu_fault f;
 
     (void)c, (void)d;
+    x86_need_aligned(s, va, 7);
     for (unsigned i = 0; i < (mmx ? 8 : 16); i++) {
         if ((mask[i] & 0x80) && !mem_st(s, va + i, 1, regime(s), data[i], &f)) {
             x86_raise_fault(s, &f);
@@ -269,6 +270,7 @@ uint64_t x86_do_fnstenv(struct x86_state *s, uint64_t va, uint64_t size, uint64_
     uint64_t v[ENV_FIELDS];
 
     (void)c, (void)d;
+    x86_need_aligned(s, va, size - 1);
     put_n(s, va, (unsigned)size, env_fields(s, (unsigned)size, v), v);
     set16(s, FX_CW, get16(s, FX_CW) | ERRORS);
     set16(s, FX_SW, get16(s, FX_SW) & ~SW_ES);          /* all masked now: none is pending */
@@ -280,6 +282,7 @@ uint64_t x86_do_fldenv(struct x86_state *s, uint64_t va, uint64_t size, uint64_t
     uint64_t v[ENV_FIELDS];
 
     (void)c, (void)d;
+    x86_need_aligned(s, va, size - 1);
     get_n(s, va, (unsigned)size, ENV_FIELDS, v);
     env_set(s, v);
     return 0;
@@ -295,6 +298,7 @@ uint64_t x86_do_fnsave(struct x86_state *s, uint64_t va, uint64_t size, uint64_t
     unsigned n = env_fields(s, (unsigned)size, v);
 
     (void)c, (void)d;
+    x86_need_aligned(s, va, size - 1);
     for (unsigned i = 0; i < 8; i++) {
         memcpy(st + ST_BYTES * i, s->fx + FX_REGS + FX_REG_SIZE * i, ST_BYTES);
     }
@@ -312,6 +316,7 @@ uint64_t x86_do_frstor(struct x86_state *s, uint64_t va, uint64_t size, uint64_t
     uint8_t st[ST_ALL];
 
     (void)c, (void)d;
+    x86_need_aligned(s, va, size - 1);
     get_n(s, va, (unsigned)size, ENV_FIELDS + ST_ALL / (unsigned)size, v);
     env_set(s, v);
     for (unsigned at = 0, n = ENV_FIELDS; at < ST_ALL; at += (unsigned)size) {

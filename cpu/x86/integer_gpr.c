@@ -106,6 +106,7 @@ uint64_t x86_do_bound(struct x86_state *s, uint64_t index, uint64_t at, uint64_t
     int32_t at_index = opsize == 2 ? (int16_t)index : (int32_t)index;
 
     (void)d;
+    x86_need_aligned(s, at, opsize - 1);
     /* the lower bound is compared before the upper one is read */
     for (unsigned upper = 0; upper < 2; upper++) {
         uint64_t v;
@@ -120,6 +121,18 @@ uint64_t x86_do_bound(struct x86_state *s, uint64_t index, uint64_t at, uint64_t
     return 0;
 }
 
+static bool push_aligned(struct x86_state *s, struct x86_stack *st, unsigned size, uint64_t v, struct mmu_fault *f)
+{
+    x86_need_aligned(s, st->base + ((st->sp - size) & st->mask), size - 1);
+    return x86_push(s, st, size, v, f);
+}
+
+static bool pop_aligned(struct x86_state *s, struct x86_stack *st, unsigned size, uint64_t *v, struct mmu_fault *f)
+{
+    x86_need_aligned(s, st->base + (st->sp & st->mask), size - 1);
+    return x86_pop(s, st, size, v, f);
+}
+
 uint64_t x86_do_enter(struct x86_state *s, uint64_t opsize, uint64_t bytes, uint64_t level, uint64_t d)
 {
     struct x86_stack st, frames;
@@ -129,7 +142,7 @@ uint64_t x86_do_enter(struct x86_state *s, uint64_t opsize, uint64_t bytes, uint
     (void)d;
     level &= 31;
     x86_stack_current(s, &st);
-    if (!x86_push(s, &st, opsize, s->gpr[X86_RBP], &f)) {
+    if (!push_aligned(s, &st, opsize, s->gpr[X86_RBP], &f)) {
         x86_raise_fault(s, &f);
     }
     frame = st.sp;
@@ -138,11 +151,11 @@ uint64_t x86_do_enter(struct x86_state *s, uint64_t opsize, uint64_t bytes, uint
     for (unsigned i = 1; i < level; i++) {
         frames.sp -= opsize;
         struct x86_stack at = frames;
-        if (!x86_pop(s, &at, opsize, &v, &f) || !x86_push(s, &st, opsize, v, &f)) {
+        if (!pop_aligned(s, &at, opsize, &v, &f) || !push_aligned(s, &st, opsize, v, &f)) {
             x86_raise_fault(s, &f);
         }
     }
-    if (level && !x86_push(s, &st, opsize, frame & st.mask, &f)) {
+    if (level && !push_aligned(s, &st, opsize, frame & st.mask, &f)) {
         x86_raise_fault(s, &f);
     }
     st.sp -= bytes & 0xffff;

@@ -57,7 +57,7 @@ static uint64_t count(const struct str *t)
 }
 
 /* Linear address of one element (checks of segment, limit, rights). */
-static uint64_t linear(struct str *t, unsigned seg, uint64_t offset, bool write)
+static uint64_t address(struct str *t, unsigned seg, uint64_t offset, bool write)
 {
     if (t->f.code64) {
         return offset + (seg == X86_FS ? t->s->seg_base_fs : seg == X86_GS ? t->s->seg_base_gs : 0);
@@ -66,6 +66,16 @@ static uint64_t linear(struct str *t, unsigned seg, uint64_t offset, bool write)
         return offset;
     }
     return x86_do_seg_linear(t->s, seg | t->f.size << 8 | (uint64_t)write << 16, offset, 0, 0);
+}
+
+static uint64_t linear(struct str *t, unsigned seg, uint64_t offset, bool write)
+{
+    uint64_t va = address(t, seg, offset, write);
+
+    if (va & (t->size - 1) && (!t->f.code64 || x86_canonical(t->s, va))) {
+        x86_need_aligned(t->s, va, t->size - 1);
+    }
+    return va;
 }
 
 /* Data breakpoints trap behind the one iteration that matches: it runs alone. */

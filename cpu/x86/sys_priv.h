@@ -175,6 +175,14 @@ void x86_raise_pending(struct cpu *c, const struct mmu_fault *f);     /* cpu_ops
 void x86_trap(struct cpu *c, enum tcg_trap trap, uint64_t addr);      /* tcg_front.trap */
 bool x86_vector_has_code(unsigned vector);
 
+/* #AC(0) if alignment checks are on (SDM vol. 3, 6.15) and va has a bit of mask. For helpers; inline accesses: ir_mem.align. */
+static inline void x86_need_aligned(struct x86_state *s, uint64_t va, uint64_t mask)
+{
+    if ((va & mask) && (s->eflags & FL_AC) && (s->cr0 & CR0_AM) && x86_cpl(s) == 3) {
+        x86_raise(s, X86_AC, true, 0);
+    }
+}
+
 /* mmu_gpr.c */
 bool x86_walk(struct cpu *c, uint64_t va, enum mem_access access, unsigned regime, bool commit, struct mmu_result *res,
               struct mmu_fault *fault);

@@ -644,7 +644,7 @@ bool x86_tr_cmpxchg2(struct x86_tr *t, const struct x86_insn *i)
         tr_merge_flags(t, X86_FL_Z, ir_op2i(ir, IR_shl, IR_32, z, 6));
         return true;
     }
-    struct ir_mem m = {.size = IR_64, .atomic = x86_insn_lock(i)};
+    struct ir_mem m = {.size = IR_64, .align = t->mode & X86_MODE_ALIGN, .atomic = x86_insn_lock(i)};
     ir_ref rax = tr_reg(t, X86_RAX), rdx = tr_reg(t, X86_RDX);
     ir_ref expect = ir_op2(ir, IR_or, IR_64, ir_zext(ir, IR_32, rax), ir_op2i(ir, IR_shl, IR_64, rdx, 32));
     ir_ref desired = ir_op2(ir, IR_or, IR_64, ir_zext(ir, IR_32, tr_reg(t, X86_RBX)),

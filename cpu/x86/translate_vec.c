@@ -22,7 +22,8 @@ static uint8_t host_prefix(const struct x86_row *row)
 struct ir_mem tr_native_mem(struct x86_tr *t, unsigned size, bool write)
 {
     struct ir_mem m = {.size = x86_width(size), .write = write};
-    m.align = size >= 16 ? t->i->row->marks & X86_ROW_ALIGN16 : (t->mode & X86_MODE_ALIGN) && size > 1;
+    m.align = size >= 16 ? t->i->row->marks & X86_ROW_ALIGN16 :
+              (t->mode & X86_MODE_ALIGN) && size > 1 && t->i->row->need != X86_FEAT_F16C;      /* those do not mind */
     return m;
 }
 

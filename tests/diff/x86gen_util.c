@@ -812,7 +812,7 @@ static void make_state(struct making *m, struct xd_state *s)
     }
     s->gpr[X86_RSP] = XD_RW + 4096 + below(m, 1024) * 4 - seg_base(m, X86_SS);
     s->rip = m->q->start;
-    s->eflags = (uint32_t)(DATA_SEL_FLAGS | (xd_random(&m->rng) & (X86_FL_ARITH | X86_FL_D)));
+    s->eflags = (uint32_t)(DATA_SEL_FLAGS | (xd_random(&m->rng) & (X86_FL_ARITH | X86_FL_D)) | (chance(m, 4) ? X86_FL_AC : 0));
     s->fs_base = xd_native_has_segs() ? XD_DATA + below(m, 4096) : 0;
     s->gs_base = xd_native_has_segs() ? (chance(m, 50) ? 0x123456789000ull : XD_DATA) : 0;
     s->low = !xd_native_has_avx() || chance(m, 20);
