@@ -57,7 +57,7 @@ static uint64_t count(const struct str *t)
 }
 
 /* Linear address of one element (checks of segment, limit, rights). */
-static uint64_t address(struct str *t, unsigned seg, uint64_t offset, bool write)
+static uint64_t linear(struct str *t, unsigned seg, uint64_t offset, bool write)
 {
     if (t->f.code64) {
         return offset + (seg == X86_FS ? t->s->seg_base_fs : seg == X86_GS ? t->s->seg_base_gs : 0);
@@ -66,16 +66,6 @@ static uint64_t address(struct str *t, unsigned seg, uint64_t offset, bool write
         return offset;
     }
     return x86_do_seg_linear(t->s, seg | t->f.size << 8 | (uint64_t)write << 16, offset, 0, 0);
-}
-
-static uint64_t linear(struct str *t, unsigned seg, uint64_t offset, bool write)
-{
-    uint64_t va = address(t, seg, offset, write);
-
-    if (va & (t->size - 1) && (!t->f.code64 || x86_canonical(t->s, va))) {
-        x86_need_aligned(t->s, va, t->size - 1);
-    }
-    return va;
 }
 
 /* Data breakpoints trap behind the one iteration that matches: it runs alone. */
@@ -92,6 +82,7 @@ static void watch(struct str *t, uint64_t va, bool write)
 
 static uint64_t load(struct str *t, uint64_t va)
 {
+    x86_need_aligned(t->s, va, t->size - 1);
     watch(t, va, false);
     struct mmu_fault f;
     uint64_t v = 0;
@@ -103,6 +94,7 @@ static uint64_t load(struct str *t, uint64_t va)
 
 static void store(struct str *t, uint64_t va, uint64_t v)
 {
+    x86_need_aligned(t->s, va, t->size - 1);
     watch(t, va, true);
     struct mmu_fault f;
     if (!t->c->engine->st(t->c, va, t->size, t->regime, v, &f)) {
@@ -128,7 +120,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* Pieces are only formed where offset arithmetic cannot wrap and no segment limit lies in the way. */
 static bool bulk(const struct str *t, uint64_t n)
 {
-    return t->f.rep && t->stay > 1 && ((t->f.code64 && t->f.addrsize == 8) || t->flat32) && n > 1;
+    return t->f.rep && t->stay > 1 && !(t->s->eflags & FL_AC && x86_cpl(t->s) == 3) && ((t->f.code64 && t->f.addrsize == 8) || t->flat32) && n > 1;
 }
 
 /* Host pointer to n elements that start at va (the lowest address when going down), or NULL. */
@@ -150,6 +142,14 @@ static void advance(struct str *t, bool src, bool dst, uint64_t n)
     }
     if (t->f.rep) {
         set_reg(t, X86_RCX, (t->s->gpr[X86_RCX] & t->mask) - n);
+    }
+}
+
+/* A count of 0, and 32-bit addresses in 64-bit code: Intel cuts the registers all the same. */
+static void no_iteration(struct str *t, uint64_t left, bool src, bool dst)
+{
+    if (!left && t->f.code64 && t->f.addrsize == 4 && x86_of_state(t->s)->intel) {
+        advance(t, src, dst, 0);
     }
 }
 
@@ -182,6 +182,7 @@ uint64_t x86_do_rep_movs(struct x86_state *s, uint64_t form, uint64_t b, uint64_
     (void)b, (void)c, (void)d;
     struct str t = str_begin(s, form);
     uint64_t left = count(&t);
+    no_iteration(&t, left, true, true);
     for (uint64_t done = 0; left && done < t.stay;) {
         uint64_t from = linear(&t, t.f.seg, s->gpr[X86_RSI] & t.mask, false);
         uint64_t to = linear(&t, X86_ES, s->gpr[X86_RDI] & t.mask, true);
@@ -222,6 +223,7 @@ uint64_t x86_do_rep_stos(struct x86_state *s, uint64_t form, uint64_t b, uint64_
     (void)b, (void)c, (void)d;
     struct str t = str_begin(s, form);
     uint64_t left = count(&t);
+    no_iteration(&t, left, false, true);
     for (uint64_t done = 0; left && done < t.stay;) {
         uint64_t to = linear(&t, X86_ES, s->gpr[X86_RDI] & t.mask, true);
         uint64_t n = least(left, in_page(&t, to));

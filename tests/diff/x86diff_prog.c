@@ -80,7 +80,7 @@ static bool same_end(const struct xd_seq *q, const struct xd_result *a, const st
                                            (a->vector == 14 && a->cr2 > 0xfffffff0 && (b->vector == 12 || b->vector == 13)));
     /* a pending x87 error and a fault of the same instruction's operand: the host looks at the error first, the back end last */
     bool both = a->vector == 16 && (b->vector == 13 || b->vector == 14 || b->vector == 17) && a->s.rip == b->s.rip;
-    bool any = q->any_operand && (a->vector == 13 || a->vector == 14) && (b->vector == 13 || b->vector == 14);
+    bool any = q->any_operand && is_memory_fault(a->vector) && is_memory_fault(b->vector);
     return both || any || a->vector == b->vector || (a->vector == 12 && b->vector == 13 && q->mode == X86_CODE64) || wraps;
 }
 
