@@ -342,8 +342,7 @@ static const struct {
     const char *name;
     bool arg;
 } refused[] = {
-    { "gdb", true }, { "s", false }, { "qmp", true }, { "qmp-pretty", true },
-    { "spice", true }, { "usb", false }, { "usbdevice", true },
+    { "gdb", true }, { "s", false }, { "qmp", true }, { "qmp-pretty", true }, { "spice", true }, { "usb", false }, { "usbdevice", true },
     { "audio", true }, { "audiodev", true }, { "soundhw", true }, { "loadvm", true },
     { "incoming", true }, { "only-migratable", false }, { "mem-path", true }, { "mem-prealloc", false }, { "numa", true },
     { "virtfs", true }, { "fsdev", true },
