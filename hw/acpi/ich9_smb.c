@@ -22,7 +22,7 @@ static bool ich9_smb_init(struct device *d, GError **err)
         return false;
     }
     pci_put32(&s->pci.config[CONFIG_SMB_BASE], 1);
-    pci_put32(&s->pci.writable[CONFIG_SMB_BASE], 0xffe0);
+    pci_put32(&s->pci.writable[CONFIG_SMB_BASE], 0xffffffe0);      /* firmware sizes it as a 32-bit BAR */
     s->pci.writable[CONFIG_HOSTC] = 0x07;
     smbus_init(&s->smbus, d->machine);
     return pci_device_ready(&s->pci, err);

@@ -202,6 +202,8 @@ Test(region, listeners_hear_of_real_changes)
     struct dev d = { 0 };
 
     address_space_listen(&m->memory, &l);
+    cr_expect_eq(c.n, 1, "what is there already");
+    c.n = 0;
     region_init_io(&r, "r", &ops_any, &d, 0x100);
     region_init_io(&under, "under", &ops_any, &d, 0x80);
     region_add(&m->memory_root, &r, 0, 1);
