@@ -101,7 +101,11 @@ static const struct {
 } kinds[] = {
     { "none", KIND_NONE, NULL },
     { "sdl", KIND_SDL, NULL },
+#ifdef CONFIG_VNC
+    { "vnc", KIND_VNC, ui_vnc_open },
+#else
     { "vnc", KIND_VNC, NULL },
+#endif
     { "curses", KIND_CURSES, NULL },
 };
 
