@@ -369,6 +369,9 @@ static void gen_empty(struct tcg_accel *ta, unsigned gen)
 
 void code_drop_all(struct tcg_accel *ta)
 {
+    if (!ta->n_code_pages) {
+        return;
+    }
     memset((void *)ta->hash, 0, sizeof(*ta->hash) << HASH_BITS);
     for (unsigned i = 0; i < CODEBUF_GENERATIONS; i++) {
         gen_empty(ta, i);

@@ -51,7 +51,7 @@ struct x86_host {
     struct { const struct ir_helper *h; uint32_t off; } helper[512];   /* open hash */
     /* read-execute addresses */
     uint8_t *enter, *leave, *leave_stored, *unwind, *trap;
-    uint8_t *slow_common, *done, *link, *lookup, *exit_data, *exit_data32, *exit_dead, *eflags, *x87_load;
+    uint8_t *slow_common, *done, *done_plain, *link, *lookup, *exit_data, *exit_data32, *exit_dead, *eflags, *x87_load;
     uint8_t *nsave, *nrestore;
 };
 extern struct x86_host x86_host;

@@ -309,11 +309,7 @@ static void slow_stub(struct cg *c, struct stub *s)
         }
         memcpy(c->o.p, s->copy, n);
         c->o.p += n;
-        if (s->plain) {                                      /* `done` keeps the flags, dearly */
-            i_alu_mi(&c->o, 0, ALU_CMP, st_at(SCR(bounce_pending)), 0);
-            fix32(i_jcc(&c->o, CC_Z), s->back);
-        }
-        cg_call(c, x86_host.done);
+        cg_call(c, s->plain ? x86_host.done_plain : x86_host.done);
         s->row.host_off = host_off(c, c->o.p);
         *cg_add_row(c) = s->row;
     }

@@ -351,6 +351,12 @@ static void make_slow(void)
     load_homes(CALLER_SAVED);
     e8(o, 0x9d);
     i_ret(o);
+
+    /* the same where the host's flags do not matter: they are dear to keep */
+    x86_host.done_plain = rx_here();
+    i_alu_mi(o, 0, ALU_CMP, st_at(SCR(bounce_pending)), 0);
+    fix32(i_jcc(o, CC_NZ), x86_host.cb->rw + (x86_host.done - x86_host.cb->rx));
+    i_ret(o);
 }
 
 /* scratch.arg[0..2] and r11d = kind | width << 5 -> r11 = EFLAGS bits. Everything else is kept, flags are not. */
