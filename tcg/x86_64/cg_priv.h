@@ -172,6 +172,7 @@ struct cg {
     uint32_t i;              /* op being emitted */
     ir_ref regval[16];       /* scratch registers: value held */
     uint32_t lock;           /* scratch registers that must not be evicted now */
+    uint32_t going;          /* slots that this op is about to give a new value: what they hold now must have another place */
     ir_ref cur[MAX_SLOTS];   /* value that each slot holds, 0: not known by name */
     unsigned stk_n;
     struct hostflags hf;
@@ -233,6 +234,7 @@ static inline void ra_end_op(struct cg *c)                    /* registers of va
         }
     }
     c->lock = 0;
+    c->going = 0;
 }
 bool ra_holds(struct cg *c, int reg, ir_ref v);             /* does the register hold v now? */
 void ra_mov(struct cg *c, int w, int d, struct opnd s);

@@ -190,14 +190,12 @@ static void eflags_to_i(struct cg *c, ir_ref f)
     unsigned cc = TCG_CC_KEPT;
 
     need_operands(c, op);
+    for (unsigned k = 0; op->op == IR_flags && k < fl_operands(op->sub); k++)
+        ra_settle_pcrel(c, k == 0 ? op->a : k == 1 ? op->b : op->c);
     ra_evict(c, HR_I);
     c->lock |= 1u << HR_I;
-    if (!dynamic(c, f)) {
-        unsigned n = op->op == IR_getflags ? 0 : fl_operands(op->sub);
-        for (unsigned k = 0; k < n; k++)      /* pcrel operands */
-            ra_use(c, R(c, k == 0 ? op->a : k == 1 ? op->b : op->c), IR_64);
+    if (!dynamic(c, f))
         cc = describe_plain(c, f, x);
-    }
     eflags_args(c, cc, x);
     cg_call(c, x86_host.eflags);
     fl_clobber(c);

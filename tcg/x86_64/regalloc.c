@@ -151,7 +151,7 @@ void cg_give_up(struct cg *c, const char *why)
 
 static bool elsewhere(struct cg *c, ir_ref v)
 {
-    return c->v[v].slots || c->v[v].stk >= 0 || op_of(c, v)->op == IR_const || op_of(c, v)->op == IR_pcrel;
+    return (c->v[v].slots & ~c->going) || c->v[v].stk >= 0 || op_of(c, v)->op == IR_const || op_of(c, v)->op == IR_pcrel;
 }
 
 static int stack_slot(struct cg *c)
@@ -232,6 +232,7 @@ void ra_save_slot(struct cg *c, unsigned slot)
     struct val *x;
     int r;
 
+    c->going |= 1u << slot;
     if (!v)
         return;
     x = &c->v[v];
@@ -260,7 +261,7 @@ void ra_save_slot(struct cg *c, unsigned slot)
     else
         i_load(&c->o, 3, r, slot_mem(slot));
     ra_bind(c, r, v);
-    c->lock |= 1u << r;                       /* still looks as if it were in the slot too: must not be dropped */
+    c->lock |= 1u << r;
 }
 
 void ra_settle_pcrel(struct cg *c, ir_ref r)
@@ -298,6 +299,7 @@ void ra_set_slot(struct cg *c, unsigned slot, ir_ref v)
 
     if (old)
         c->v[old].slots &= ~(1u << slot);
+    c->going &= ~(1u << slot);
     c->cur[slot] = v;
     if (v)
         c->v[v].slots |= 1u << slot;

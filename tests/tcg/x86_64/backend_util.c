@@ -7,6 +7,8 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include "base/log.h"
+
 struct bt bt;
 
 static struct tcg_tlb tlb __attribute__((aligned(64)));
@@ -172,6 +174,8 @@ void bt_open(void)
     GError *err = NULL;
 
     memset(&bt, 0, sizeof bt);
+    if (getenv("RANDIR_SHOW"))
+        log_set_items("unimp", &err);                        /* says why a region does not compile */
     if (!codebuf_init(&bt.cb, 16 << 20, &err) || !tcg_backend_x86_64.init(&bt.cb, &randir_guest, &runtime, &err)) {
         fprintf(stderr, "%s\n", err->message);
         abort();

@@ -53,6 +53,9 @@ static void one(struct arena *arena, uint64_t seed, unsigned options, unsigned m
     cr_assert_eq(rw, rg, "seed %lu", (unsigned long)seed);
 }
 
+/* Seeds beyond those of a short run that once found something. */
+static const uint32_t found_by[] = { 43951, 47569, 80008, 95816, 98275 };
+
 static void many(unsigned options)
 {
     const char *only = getenv("RANDIR_SEED"), *how = getenv("RANDIR_HOW");
@@ -70,6 +73,9 @@ static void many(unsigned options)
         one(&arena, seed, options, BT_FILL, true);
         one(&arena, seed, options, BT_BOUNCE, seed & 1);
     }
+    for (unsigned i = 0; i < sizeof found_by / sizeof *found_by; i++)
+        for (unsigned k = 0; k < 4; k++)
+            one(&arena, found_by[i], options, k & 2 ? BT_BOUNCE : BT_FILL, k & 1);
     arena_free(&arena);
 }
 
