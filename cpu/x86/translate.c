@@ -553,6 +553,22 @@ static bool full_up(const struct x86_tr *t)
            x86_decode(&i, t->src->bytes + t->off, PAGE_SIZE - t->off, code) <= 0 || !i.row->fl_read;
 }
 
+/*
+ * A side exit leads here: most likely the way past is taken some day too, and the code from here on becomes a region of its own then. In a
+ * region that is long already it had better begin here at once than be translated twice.
+ */
+enum { JOIN_MIN = 8 };
+
+static bool joins(const struct x86_tr *t, unsigned n)
+{
+    for (unsigned e = 0; n >= JOIN_MIN && e < t->ir->n_exits; e++) {
+        if (t->ir->exits[e].off == (int32_t)t->off) {
+            return !t->sti_shadow;
+        }
+    }
+    return false;
+}
+
 void x86_translate(struct ir *ir, struct tcg_source *src)
 {
     struct x86_insn insn;
@@ -570,7 +586,8 @@ void x86_translate(struct ir *ir, struct tcg_source *src)
         return;
     }
     for (unsigned n = 0; ; n++) {
-        if (n && (t.off >= PAGE_SIZE || src->crosses || !ir_has_room(ir) || (n >= src->max_insns && full_up(&t))) && !t.sti_shadow) {
+        if ((n && (t.off >= PAGE_SIZE || src->crosses || !ir_has_room(ir) || (n >= src->max_insns && full_up(&t))) && !t.sti_shadow) ||
+            joins(&t, n)) {
             tr_goto(&t, t.off);
             break;
         }
