@@ -281,9 +281,9 @@ bool x86_tr_pop(struct x86_tr *t, const struct x86_insn *i)
         tr_write(t, d, v);                        /* pop rsp: the popped value wins */
         return true;
     }
-    /* an address that uses rsp sees it incremented (SDM, POP) */
+    /* an address that uses rsp sees it incremented (SDM, POP); AMD: if the address is of the stack's size */
     struct x86_mem m = i->mem;
-    if (m.base == X86_RSP && tr_sp_size(t) == i->addrsize) {
+    if (m.base == X86_RSP && (tr_sp_size(t) == i->addrsize || t->cpu->intel)) {
         m.disp += i->opsize;
     }
     ir_st(t->ir, tr_addr(t, &m, i->opsize, true), tr_mem(t, i->opsize), v);

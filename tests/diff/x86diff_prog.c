@@ -238,7 +238,7 @@ static bool store_suppressed(const struct xd_seq *q, const struct xd_result *a, 
 {
     const struct x86_row *row = row_at(q, b->s.rip);
     return row && (row->marks & X86_ROW_X87) && (row->marks & X86_ROW_FPEXC) && is_memory_fault(b->vector) && a->s.rip != b->s.rip &&
-           (a->s.fx[2] & ~a->s.fx[0] & 0x3f);
+           ((a->s.fx[2] & ~a->s.fx[0] & 0x3f) || (~q->init.fx[0] & 0x3f));
 }
 
 static void compare(const struct xd_seq *q, const struct xd_result *a, const struct xd_result *b, enum xd_engine e, GString *out)
