@@ -79,7 +79,7 @@ static void copy_in(struct x86_state *s, uint64_t va, uint8_t *p, unsigned len)
 
 static void need_aligned(struct x86_state *s, uint64_t va, unsigned mask)
 {
-    x86_need_aligned(s, va, 7);          /* not mask: as processors have it */
+    x86_need_aligned(s, va, 3);          /* not mask: as processors have it */
     if (va & mask) {
         x86_raise(s, X86_GP, true, 0);
     }

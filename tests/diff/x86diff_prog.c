@@ -224,6 +224,10 @@ static bool hosts_own(const struct xd_seq *q, const struct xd_result *a, const s
     if (a->vector == 17 && row && row->handler == X86_H_enter) {
         return true;
     }
+    /* a masked store whose mask is empty may fault all the same (SDM vol. 2, MASKMOVDQU) */
+    if (is_memory_fault(a->vector) && row && (row->handler == X86_H_vec_maskmov || row->handler == X86_H_mmx_maskmov) && b->s.rip != a->s.rip) {
+        return true;
+    }
     return a->s.mxcsr > 0xffff || (a->vector == 17 && (b->vector != 17 || b->s.rip != a->s.rip) && __builtin_cpu_is("amd"));
 }
 
