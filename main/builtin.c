@@ -31,6 +31,7 @@
 #include "hw/misc/virtio_balloon.h"
 #include "hw/misc/virtio_rng.h"
 #include "hw/net/e1000.h"
+#include "hw/net/virtio_net.h"
 #include "hw/pci/i440fx.h"
 #include "hw/pci/mch.h"
 #include "hw/pci/pci_bridge.h"
@@ -64,6 +65,7 @@ static const struct device_class *const classes[] = {
     VIRTIO_CLASSES(virtio_rng_pci_classes), VIRTIO_CLASSES(virtio_balloon_pci_classes), VIRTIO_CLASSES(virtio_serial_pci_classes),
     &virtserialport_class, &virtconsole_class,
     &uart16550_class, &debugcon_class, &debugexit_class,
+    VIRTIO_CLASSES(virtio_net_pci_classes),
     NULL,
 };
 

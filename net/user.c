@@ -43,14 +43,11 @@ static bool user_take(void *opaque, unsigned queue, const struct net_packet *p)
 {
     struct user *u = opaque;
     g_autofree uint8_t *copy = NULL;
-    const uint8_t *frame = p->iov[0].iov_base;
 
     (void)queue;
-    if (p->n > 1) {
-        frame = copy = g_malloc(p->size);
-        packet_copy(p, 0, copy, p->size);
-    }
-    slirp_input(u->slirp, frame, (int)p->size);
+    copy = g_malloc(p->size);           /* it may lie in guest memory, and libslirp looks at it more than once */
+    packet_copy(p, 0, copy, p->size);
+    slirp_input(u->slirp, copy, (int)p->size);
     user_wake(u);
     return true;
 }
