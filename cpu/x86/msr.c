@@ -106,7 +106,7 @@ static bool lapic_msr_read(struct x86_cpu *x, const struct msr_row *r, uint32_t 
 static bool lapic_msr_write(struct x86_cpu *x, const struct msr_row *r, uint32_t msr, uint64_t *v)
 {
     (void)r;
-    if (!lapic_offers(x, msr) || (msr == 0x1b && (*v & X86_APIC_BASE_X2) && !(x->cpuid_words[W_1_ECX] >> 21 & 1))) {
+    if (!lapic_offers(x, msr) || (msr == 0x1b && *v >> x->phys_bits) || (msr == 0x1b && (*v & X86_APIC_BASE_X2) && !(x->cpuid_words[W_1_ECX] >> 21 & 1))) {
         return false;
     }
     return x->lapic->ops->msr_write(x->lapic, msr, *v);
@@ -118,7 +118,7 @@ static bool efer_write(struct x86_cpu *x, const struct msr_row *r, uint32_t msr,
     uint64_t changed;
 
     (void)r, (void)msr;
-    if (*v & ~(x->efer_mask | EFER_LMA) || ((*v & EFER_NXE) && (s->misc_enable & MISC_XD_DISABLE))) {
+    if (*v & ~(x->efer_mask | EFER_LMA) || ((*v & ~s->efer & EFER_NXE) && (s->misc_enable & MISC_XD_DISABLE))) {
         return false;
     }
     changed = (*v ^ s->efer) & x->efer_mask;
@@ -227,6 +227,10 @@ static bool mc_write(struct x86_cpu *x, const struct msr_row *r, uint32_t msr, u
     if ((msr & 3) && *v && (x->intel || !(x->s.hwcr & HWCR_MC_STATUS_WR))) {
         return false;
     }
+    /* CTL is all ones or none; kernels clear bits 0 and 10 of some banks */
+    if (!(msr & 3) && *v && (*v | 1 | 1 << 10) != ~0ull) {
+        return false;
+    }
     x->s.mc_bank[msr - 0x400] = *v;
     return true;
 }
@@ -248,18 +252,15 @@ static bool thread_count(struct x86_cpu *x, const struct msr_row *r, uint32_t ms
     return true;
 }
 
-/* XD_DISABLE takes NX from CPUID and from the page walk. */
+/* XD_DISABLE takes NX from CPUID and keeps EFER.NXE from being set. The bits that say "unavailable" take what is written, as under other
+ * hypervisors: programs save and restore the whole register. */
 static bool misc_enable_write(struct x86_cpu *x, const struct msr_row *r, uint32_t msr, uint64_t *v)
 {
-    const uint64_t writable = MISC_FAST_STRING | MISC_LIMIT_CPUID | (x->efer_mask & EFER_NXE ? MISC_XD_DISABLE : 0) |
-                              (x->cpuid_words[W_1_ECX] & 1u << 3 ? MISC_MONITOR : 0);
+    const uint64_t writable = 0x0000000400c51889ull & ~(x->efer_mask & EFER_NXE ? 0 : MISC_XD_DISABLE) &
+                              ~(x->cpuid_words[W_1_ECX] & 1u << 3 ? 0 : MISC_MONITOR);
 
     (void)r, (void)msr;
     x->s.misc_enable = (x->s.misc_enable & ~writable) | (*v & writable);
-    if ((x->s.misc_enable & MISC_XD_DISABLE) && (x->s.efer & EFER_NXE)) {
-        x->s.efer &= ~(uint64_t)EFER_NXE;
-        accel_of(&x->s)->tlb_flush(&x->cpu, TLB_FLUSH_ALL, 0, 0);
-    }
     return true;
 }
 

@@ -291,7 +291,8 @@ ir_ref tr_next_ip(struct x86_tr *t)
 
 void tr_check_ip(struct x86_tr *t, ir_ref ip)
 {
-    if (t->mode & X86_MODE_CS_LIMIT) {
+    /* 16-bit code with an operand size of 32 can name offsets beyond any limit of such code */
+    if ((t->mode & X86_MODE_CS_LIMIT) || (!t->code64 && !t->code32 && t->i->opsize == 4)) {
         tr_call(t, &x86_helper_check_ip, ip, 0, 0, 0);
     }
 }

@@ -62,9 +62,7 @@ static ir_ref ip_linear(struct x86_tr *t, unsigned size, ir_ref ip)
 /* jmp and call fault themselves when their target lies beyond CS's limit; a taken jcc does at its target only. */
 static void check_rel(struct x86_tr *t, const struct x86_insn *i)
 {
-    if (t->mode & X86_MODE_CS_LIMIT) {
-        tr_check_ip(t, ir_const(t->ir, rel_ip(t, i)));
-    }
+    tr_check_ip(t, ir_const(t->ir, rel_ip(t, i)));
 }
 
 bool x86_tr_jmp(struct x86_tr *t, const struct x86_insn *i)

@@ -140,6 +140,7 @@ static bool build_cpus(struct pc *pc, struct machine *m, GError **err)
     }
     region_init_io(&pc->lapic_mmio, "apic-msi", &lapic_mmio_ops, &pc->apics, 0x1000);
     region_add(&m->memory_root, &pc->lapic_mmio, X86_APIC_DEFAULT_BASE, 2);
+    pc->apics.mmio = &pc->lapic_mmio;
     return true;
 }
 

@@ -10,6 +10,7 @@
 
 struct lapic;
 struct ioapic;
+struct region;
 
 enum apic_mode {
     APIC_FIXED = 0, APIC_LOWEST = 1, APIC_SMI = 2, APIC_NMI = 4, APIC_INIT = 5, APIC_SIPI = 6, APIC_EXTINT = 7,
@@ -29,6 +30,7 @@ struct apic_msg {
 struct apic_bus {
     struct lapic **cpus;
     unsigned n_cpus;
+    struct region *mmio;      /* the registers' page; NULL: it cannot be moved */
     struct ioapic *ioapics[APIC_BUS_IOAPICS];
     unsigned n_ioapics;
     _Atomic unsigned turn;    /* where the next lowest-priority search begins, so that equals take turns */

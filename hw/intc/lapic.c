@@ -1,7 +1,7 @@
 /*
  * Local APIC in xAPIC and x2APIC mode: what arrives, what the CPU takes, what it sends. Its registers are in lapic_regs.c, its
  * timer in lapic_timer.c. Spec: Intel SDM vol. 3, chapter 11.
- * Left out: relocation of the MMIO page (IA32_APIC_BASE keeps what is written, the page stays), directed EOI, thermal and
+ * Left out: MMIO pages that differ between CPUs (the last IA32_APIC_BASE written moves it for all), directed EOI, thermal and
  * performance events (nothing here makes them). Threads: see core/x86_intc.h.
  */
 #include "base/log.h"
@@ -354,6 +354,7 @@ static void lapic_reset(struct device *d, enum reset_phase phase)
     if (phase == RESET_ENTER) {
         lapic_reset_registers(l);
         reset_base(l);
+        lapic_move(l, X86_APIC_DEFAULT_BASE);
     }
 }
 

@@ -30,6 +30,9 @@ void lapic_eoi(struct lapic *l);
 void lapic_send_icr(struct lapic *l);
 void lapic_reset_registers(struct lapic *l);      /* machine lock */
 
+/* lapic_regs.c: the registers' page to another physical address. Machine lock. */
+void lapic_move(struct lapic *l, uint64_t to);
+
 /* lapic_timer.c; machine lock. */
 unsigned lapic_timer_mode(const struct lapic *l);
 uint64_t lapic_timer_ns(const struct lapic *l, uint64_t ticks);

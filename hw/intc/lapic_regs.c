@@ -18,7 +18,9 @@ enum {
 #define MSR_APIC_BASE    0x1b
 #define MSR_TSC_DEADLINE 0x6e0
 #define MSR_X2APIC       0x800
-#define BASE_WRITABLE    (0xffffff000ull | X86_APIC_BASE_BSP | X86_APIC_BASE_X2 | X86_APIC_BASE_ENABLE)
+#define BASE_WRITABLE    (0xffffffffff000ull | X86_APIC_BASE_BSP | X86_APIC_BASE_X2 | X86_APIC_BASE_ENABLE)
+
+#define BASE_ADDRESS     0xffffffffff000ull
 
 #define VERSION      (0x14u | (LVT_ERROR - 1) << 16)    /* no CMCI row: max LVT entry is 5 */
 #define ICR_PENDING  (1u << 12)
@@ -188,6 +190,14 @@ static bool x2_write(struct lapic *l, unsigned reg, uint64_t value)
 
 /* --- MSRs --- */
 
+/* One page serves all CPUs, so it lies where it was put last. */
+void lapic_move(struct lapic *l, uint64_t to)
+{
+    if (l->bus && l->bus->mmio && l->bus->mmio->addr != to) {
+        region_move(l->bus->mmio, to);
+    }
+}
+
 static bool write_base(struct lapic *l, uint64_t value)
 {
     uint64_t old = atomic_load(&l->x86.base);
@@ -197,10 +207,8 @@ static bool write_base(struct lapic *l, uint64_t value)
     if ((value & ~BASE_WRITABLE) || (x2 && !on) || (was_x2 && on && !x2) || (!was_on && x2)) {
         return false;
     }
-    if ((value & 0xffffff000ull) != X86_APIC_DEFAULT_BASE) {
-        log_unimp("not supported: local APIC at 0x%" PRIx64 ", it stays at 0x%x", (uint64_t)(value & ~0xfffull), X86_APIC_DEFAULT_BASE);
-    }
     bool taken = lapic_lock(l);
+    lapic_move(l, value & BASE_ADDRESS);
     atomic_store(&l->x86.base, value);
     if (was_on && !on) {
         lapic_reset_registers(l);

@@ -23,8 +23,8 @@ uint64_t lapic_timer_ns(const struct lapic *l, uint64_t ticks)
 
 uint32_t lapic_timer_count(struct lapic *l)
 {
-    if (!l->initial_count || lapic_timer_mode(l) == TIMER_DEADLINE) {
-        return 0;
+    if (!l->initial_count || l->expired || lapic_timer_mode(l) == TIMER_DEADLINE) {
+        return 0;      /* an expired count stays 0 whatever the mode becomes; a new initial count starts it */
     }
     uint64_t ns = clock_now(l->dev.machine, CLOCK_VIRTUAL_NS) - l->count_start;
     uint64_t ticks = muldiv64(ns, X86_APIC_BUS_HZ, NS_PER_S) / divisor(l);
@@ -49,7 +49,7 @@ void lapic_timer_settle(struct lapic *l)
         return;
     }
     uint64_t length = lapic_timer_ns(l, l->initial_count), past = now - l->count_start;
-    if (!l->initial_count || (lapic_timer_mode(l) == TIMER_ONE_SHOT && l->expired)) {
+    if (!l->initial_count || l->expired) {
         timer_cancel(&l->timer);
     } else if (lapic_timer_mode(l) == TIMER_ONE_SHOT) {
         timer_set(&l->timer, l->count_start + length);      /* also when it is past: the event has not been made yet */
