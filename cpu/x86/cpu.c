@@ -83,7 +83,7 @@ void x86_reset_registers(struct x86_cpu *x, bool init)
     s->gdt = s->idt = (struct x86_table){ 0, 0xffff };
     s->env.pc = 0xfffffff0;
     s->shadow = s->shadow_ss = s->nmi_masked = s->smm = s->in_delivery = s->irq_waits = s->shutdown = s->step_masked = false;
-    s->init_waits = s->was_halted = false;
+    s->init_waits = s->was_halted = s->ferr_error = s->ignne = false;
     s->nmi_waits &= init;           /* INIT forgets neither */
     s->smi_waits &= init;
     s->dr6_pending = 0;
@@ -169,6 +169,19 @@ void x86_cpu_connect_intc(struct cpu *c, struct x86_lapic *lapic)
     x->apic_id = lapic->id;
     atomic_store(&lapic->tsc_offset, (int64_t)x->s.tsc_offset);
     atomic_store(&lapic->tsc_hz, x->tsc_hz);
+}
+
+void x86_cpu_connect_ferr(struct cpu *c, struct irq_line line)
+{
+    x86_of(c)->ferr = line;
+}
+
+void x86_cpu_ignne(struct cpu *c)
+{
+    struct x86_cpu *x = x86_of(c);
+
+    x->s.ignne = true;
+    irq_set(&x->ferr, 0);
 }
 
 void x86_cpu_set_a20(struct cpu *c, bool open)

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "core/irq.h"
+
 struct cpu;
 struct cpu_ops;
 struct machine;
@@ -27,6 +29,13 @@ void x86_cpu_connect_intc(struct cpu *c, struct x86_lapic *lapic);
 void x86_cpu_apply_entry(struct cpu *c, const struct x86_entry *entry);
 /* A20 gate of this vCPU: false masks address bit 20. vCPU's thread or parked; flushes the TLB. */
 void x86_cpu_set_a20(struct cpu *c, bool open);
+
+/*
+ * x87 errors the PC/AT way, for CR0.NE = 0: the vCPU raises `line` (to IRQ 13) and waits for an interrupt; x86_cpu_ignne(), which a write to
+ * port F0h calls, lowers it and lets the instruction pass. vCPU's thread or parked, machine lock.
+ */
+void x86_cpu_connect_ferr(struct cpu *c, struct irq_line line);
+void x86_cpu_ignne(struct cpu *c);
 
 /* Names for -cpu: the n'th, NULL at the end; and -cpu help. */
 const char *x86_model_name(unsigned n);

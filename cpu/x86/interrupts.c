@@ -117,6 +117,30 @@ bool x86_startup(struct cpu *c)
     return done;
 }
 
+/* An x87 error with CR0.NE clear: FERR#, and the CPU waits for an interrupt; or, with IGNNE#, the error is forgotten. */
+static void service_ferr(struct x86_cpu *x)
+{
+    struct x86_state *s = &x->s;
+    struct machine *m = x->cpu.machine;
+    bool take_lock = !machine_locked(m);
+
+    s->ferr_error = false;
+    if (s->ignne) {
+        s->ignne = false;
+        s->fx[2] = 0;                        /* as FNCLEX */
+        s->fx[3] &= 0x7f;
+        return;
+    }
+    if (take_lock) {
+        machine_lock(m);
+    }
+    irq_set(&x->ferr, 1);
+    if (take_lock) {
+        machine_unlock(m);
+    }
+    atomic_store(&x->cpu.halted, true);
+}
+
 void x86_service(struct cpu *c)
 {
     struct x86_cpu *x = x86_of(c);
@@ -133,6 +157,9 @@ void x86_service(struct cpu *c)
         if (s->shutdown) {
             return;
         }
+    }
+    if (s->ferr_error) {
+        service_ferr(x);
     }
     if (s->dr6_pending && !s->shadow_ss) {
         x86_deliver_db(s);

@@ -51,8 +51,12 @@ void x86_trap(struct cpu *c, enum tcg_trap trap, uint64_t addr)
         set_pending(s, s->cr4 & CR4_OSXMMEXCPT ? X86_XM : X86_UD, false, 0, 0);
         break;
     case TCG_TRAP_FP_X87:
-        /* With CR0.NE clear a PC signals IRQ 13 through FERR#; no FERR# line here: #MF, which such systems do not take. */
-        set_pending(s, X86_MF, false, 0, 0);
+        /* With CR0.NE clear a PC signals IRQ 13 through FERR# (SDM vol. 1, appendix D): the loop does it. */
+        if (!(s->cr0 & CR0_NE) && x86_of(c)->ferr.set) {
+            s->ferr_error = true;
+        } else {
+            set_pending(s, X86_MF, false, 0, 0);
+        }
         break;
     case TCG_TRAP_ALIGN:
         /* Alignment checking (AM, AC, CPL 3) is #AC; what else must be aligned is #GP(0). */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/cpu.h"
+#include "core/irq.h"
 #include "cpu/x86/slots.h"
 #include "tcg/emit.h"
 
@@ -71,6 +72,8 @@ struct x86_state {
     bool nmi_masked;
     bool smm;                            /* in system-management mode (smm.c) */
     bool smi_waits, init_waits;          /* came while in SMM (an SMI: or in an interrupt shadow) */
+    bool ferr_error;                     /* CR0.NE is clear, and an x87 instruction has met a pending error: FERR#, then wait */
+    bool ignne;                          /* IGNNE#: the error has been acknowledged by port F0h */
     bool was_halted;                     /* an event has just woken it from HLT */
     uint32_t smbase;
     bool a20;                            /* A20 gate open */
@@ -111,6 +114,7 @@ struct x86_cpu {
     uint64_t tsc_hz;                     /* x86_set_tsc_hz() */
     uint32_t apic_id;
     struct x86_lapic *lapic;             /* core/x86_intc.h; NULL: none */
+    struct irq_line ferr;                /* FERR#, to IRQ 13; not wired: x87 errors are always #MF */
 };
 
 static inline struct x86_cpu *x86_of(struct cpu *c) { return (struct x86_cpu *)c; }

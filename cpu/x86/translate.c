@@ -524,6 +524,9 @@ static bool translate_one(struct x86_tr *t, struct x86_insn *i, bool first)
     if (t->mode & X86_MODE_SHADOW) {
         tr_call(t, &x86_helper_end_shadow, 0, 0, 0, 0);
     }
+    if ((i->row->marks & X86_ROW_NOWAIT) && !(t->mode & X86_MODE_NE)) {
+        ir_stenv(t->ir, IR_8, X86_ENV(ignne), ir_const(t->ir, 0));      /* FNCLEX and its like end the error, and with it IGNNE# */
+    }
     if (!x86_tr_table[i->row->handler](t, i)) {
         return false;
     }

@@ -124,6 +124,26 @@ static void pc_a20(void *owner, unsigned n, int level)
     }
 }
 
+/* Port F0h: the handler of IRQ 13 has seen the x87 error; F1h reset the coprocessor, once. */
+static enum access_status coprocessor_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
+{
+    struct pc *pc = opaque;
+    (void)size, (void)value;
+    if (offset == 0 && cpu_current() == pc->dev.machine->cpus[0]) {
+        x86_cpu_ignne(cpu_current());
+    }
+    return ACCESS_OK;
+}
+
+static enum access_status coprocessor_read(void *opaque, uint64_t offset, unsigned size, uint64_t *value)
+{
+    (void)opaque, (void)offset, (void)size;
+    *value = 0xff;
+    return ACCESS_OK;
+}
+
+static const struct region_ops coprocessor_ops = { .read = coprocessor_read, .write = coprocessor_write, .min_size = 1, .max_size = 1 };
+
 static bool build_cpus(struct pc *pc, struct machine *m, GError **err)
 {
     unsigned n = m->spec.cpus;
@@ -141,6 +161,9 @@ static bool build_cpus(struct pc *pc, struct machine *m, GError **err)
     region_init_io(&pc->lapic_mmio, "apic-msi", &lapic_mmio_ops, &pc->apics, 0x1000);
     region_add(&m->memory_root, &pc->lapic_mmio, X86_APIC_DEFAULT_BASE, 2);
     pc->apics.mmio = &pc->lapic_mmio;
+    x86_cpu_connect_ferr(m->cpus[0], (struct irq_line){ pc_isa_irq, pc, 13 });
+    region_init_io(&pc->coprocessor, "coprocessor", &coprocessor_ops, pc, 2);
+    region_add(&m->io_root, &pc->coprocessor, 0xf0, 0);
     return true;
 }
 

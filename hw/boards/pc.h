@@ -44,7 +44,7 @@ struct pc_chipset {
 struct pc {
     struct device dev;
     const struct pc_chipset *chipset;
-    struct region low_ram, main_ram, high_ram, lapic_mmio, bios, isa_bios;
+    struct region low_ram, main_ram, high_ram, lapic_mmio, bios, isa_bios, coprocessor;
     struct isa_bus *isa;
     struct device *row[PC_ISA_ROWS];
     struct pci_host *host;
