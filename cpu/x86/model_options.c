@@ -395,6 +395,7 @@ bool x86_model_apply(struct x86_cpu *x, const char *text, GError **err)
     identity(x, m);
     x86_features_offered(q.offered);
     model_features(&q, m);
+    x->cpuid_words[W_1_EDX] &= q.offered[W_1_EDX] | ~(1u << 1);                             /* vme: in every old row, missed by nobody */
     x->cpuid_words[W_1_ECX] |= 1u << 31;                                                    /* hypervisor, as all models have it */
     x->cpuid_words[W_1_ECX] |= x->cpuid_words[W_EXT_EDX] >> 29 & 1 ? 1u << 21 : 0;          /* x2apic: every 64-bit one */
     if (!items_apply(&q, items + 1, err)) {

@@ -185,6 +185,29 @@ static void t_execute(void)
     handler[V_DB] = NULL;
     disarm();
 }
+/* A breakpoint on an instruction that lies over a page boundary, and on the one behind it */
+SNIP(x_cross, "jmp 1f\n .balign 4096\n .fill 4093, 1, 0x90\n 1: mov $0x12345678, %eax\n inc %ecx\n nop")
+static void t_crossing(void)
+{
+    char *at = (char *)(((uintptr_t)x_cross + 4095) & ~4095ul) + 4093;
+    for (unsigned i = 0; i < 4; i++) {
+        char *where = i == 0 ? at : i == 1 ? at + 5 : i == 2 ? at + 1 : at + 3;      /* only its first byte counts */
+        disarm();
+        arm(0, where, 0, 0);
+        hits = 0;
+        handler[V_DB] = with_rf;
+        struct ctx c = kernel(x_cross);
+        run(&c);
+        handler[V_DB] = NULL;
+        TRAP(&c, V_END, 0, 0);
+        CHECK_EQ(hits, i < 2);
+        CHECK_EQ(c.rax, 0x12345678);
+        if (i < 2) {
+            CHECK_EQ(hit_ip[0], (word)where);
+        }
+    }
+    disarm();
+}
 /* --- I/O --- */
 SNIP(i_in, "in $0x80, %al\n nop") SNIP(i_out, "out %al, $0x80\n nop") SNIP(i_outw, "mov $0x7f, %dx\n out %ax, %dx\n nop") SNIP(i_outs, "mov $0x80, %dx\n rep outsb\n nop") SNIP(i_81, "out %al, $0x81\n nop")
 static void t_io(void)
@@ -341,6 +364,6 @@ static void t_registers(void)
     disarm();
 }
 const struct test tests[] = {
-    { "lengths", t_lengths }, { "faulting", t_faulting }, { "execute", t_execute }, { "io", t_io }, { "step", t_step }, { "mov-ss", t_mov_ss }, { "icebp", t_icebp },
+    { "lengths", t_lengths }, { "faulting", t_faulting }, { "execute", t_execute }, { "crossing", t_crossing }, { "io", t_io }, { "step", t_step }, { "mov-ss", t_mov_ss }, { "icebp", t_icebp },
     { "btf", t_btf }, { "registers", t_registers }, { 0, 0 },
 };

@@ -335,6 +335,42 @@ static void t_shootdown(void)
     smp_wait(5000);
     CHECK_EQ(wrong, 0);
 }
+/*
+ * Accessed and dirty bits are set atomically: the others count in the entry's ignored bits (52-58) while CPU 0 clears A and D and makes
+ * the walker set them again. No count may be lost, and no bit may stay away.
+ */
+#define AD_TURNS 3000
+static void ad_counter(unsigned cpu)
+{
+    for (unsigned i = 0; i < AD_TURNS; i++) {
+        __atomic_fetch_add(&tpt[8], 1ull << 52, __ATOMIC_SEQ_CST);
+        if (cpu & 1) {
+            *(volatile uint8_t *)(TBASE + 8 * 4096 + 8) = i;
+            invlpg((void *)(TBASE + 8 * 4096));
+        }
+    }
+}
+static void t_ad_race(void)
+{
+    if (smp_cpus() < 2) {
+        skip("one CPU");
+        return;
+    }
+    volatile uint8_t *p = test_page(8, page[3], PTE_P | PTE_W);
+    unsigned lost = 0;
+    if (!smp_start(ad_counter)) {
+        return;
+    }
+    for (unsigned i = 0; i < AD_TURNS; i++) {
+        __atomic_fetch_and(&tpt[8], ~(uint64_t)(PTE_A | PTE_D), __ATOMIC_SEQ_CST);
+        invlpg((void *)p);
+        *p = i;
+        lost += (tpt[8] & (PTE_A | PTE_D)) != (PTE_A | PTE_D);
+    }
+    smp_wait(20000);
+    CHECK_EQ(tpt[8] >> 52 & 0x7ff, (uint64_t)AD_TURNS * (smp_cpus() - 1) & 0x7ff);
+    CHECK_EQ(lost, 0);
+}
 /* IPIs to one CPU that sleeps, NMI to one that spins with interrupts off. */
 static volatile uint32_t slept, spins;
 static void sleeper(unsigned cpu)
@@ -398,5 +434,5 @@ static void t_tsc(void)
 }
 const struct test tests[] = {
     { "apic-timer", t_timer }, { "self-ipi", t_self }, { "nmi", t_nmi }, { "pic", t_pic }, { "ioapic", t_ioapic },
-    { "atomics", t_atomics }, { "ordering", t_ordering }, { "shootdown", t_shootdown }, { "ipi", t_ipi }, { "tsc", t_tsc }, { "x2apic", t_x2apic }, { 0, 0 },
+    { "atomics", t_atomics }, { "ordering", t_ordering }, { "shootdown", t_shootdown }, { "ad-race", t_ad_race }, { "ipi", t_ipi }, { "tsc", t_tsc }, { "x2apic", t_x2apic }, { 0, 0 },
 };

@@ -401,7 +401,38 @@ static void t_inner_stack(void)
     }
     home();
 }
+/* Code whose segment base is not aligned: linear pages and EIP change at different places; calls, loops and returns over both. */
+static void t_odd_base(void)
+{
+    static const uint8_t code[] = {
+        0xb9, 4, 0, 0, 0,                        /* 0: mov $4, %ecx */
+        0xe8, 0xf4, 0x0f, 0, 0,                  /* 5: call 0xffe: EIP over 1000h, the linear page elsewhere */
+        0xe2, 0xf9,                              /* a: loop 5 */
+        0xcd, V_END,                             /* c */
+    };
+    static const uint8_t far_code[] = { 0x43, 0x43, 0x43, 0xc3 };      /* ffe: inc %ebx three times; ret */
+    for (unsigned base = 1; base < 4096; base += 389) {
+        uint8_t *p = page[2] + base;
+        memset(page[2], 0x90, 3 * 4096);
+        memcpy(p, code, sizeof code);
+        memcpy(p + 0xffe, far_code, sizeof far_code);
+        gdt_set(S_CODE16, (uintptr_t)p, 0xfffff, 0xfb, 12);
+        struct ctx c = user(NULL);
+        c.cs = S_CODE16 | 3, c.ip = 0;
+        run(&c);
+        TRAP(&c, V_END, 0, (void *)0xe);
+        CHECK_EQ(c.rbx, 12);
+        for (unsigned i = 0xc; i < 0xffe; i++) {             /* straight on over the page's end; EIP counts on */
+            p[i] = 0x90;
+        }
+        p[0xffe] = 0xcd, p[0xfff] = V_END;
+        c = user(NULL);
+        c.cs = S_CODE16 | 3, c.ip = 0x10;
+        run(&c);
+        TRAP(&c, V_END, 0, (void *)0x1000);
+    }
+}
 const struct test tests[] = {
     { "nested", t_nested }, { "small", t_small }, { "faults", t_faults }, { "iret-nt", t_iret_nt }, { "task-gate", t_task_gate }, { "trap-bit", t_trap_bit },
-    { "ext", t_ext }, { "call-gate", t_call_gate }, { "inner-stack", t_inner_stack }, { 0, 0 },
+    { "ext", t_ext }, { "call-gate", t_call_gate }, { "inner-stack", t_inner_stack }, { "odd-base", t_odd_base }, { 0, 0 },
 };
