@@ -113,10 +113,11 @@ $(B)/libemu.a: $(OBJECTS) $(B)/objects.list
 	$(call note,AR,libemu.a)
 	$(Q)rm -f $@; ar rcs $@ $(OBJECTS)
 
+# All of the archive: two rooms that define one name are an error, not a choice.
 $(EMU): $(MAIN_OBJECT) $(B)/libemu.a
 	$(if $(MAIN_OBJECT),,@echo 'main/main.c is not there: no emulator to link' >&2; false)
 	$(call note,LD,$(notdir $@))
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(MAIN_OBJECT) $(B)/libemu.a $(LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(MAIN_OBJECT) -Wl,--whole-archive $(B)/libemu.a -Wl,--no-whole-archive $(LIBS)
 
 # --- tests: tests/ROOM/NAME.c is a criterion program; *_util.c is shared by all, *_prog.c is a program of its own
 #     that a script runs ---

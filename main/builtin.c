@@ -35,6 +35,7 @@
 #include "hw/pci/i440fx.h"
 #include "hw/pci/mch.h"
 #include "hw/pci/pci_bridge.h"
+#include "hw/storage/ide.h"
 #include "hw/timer/i8254.h"
 #include "hw/timer/mc146818.h"
 #include "main/drives.h"
@@ -61,6 +62,7 @@ static const struct device_class *const classes[] = {
     &pci_bridge_class, &i82801b11_bridge_class, &pcie_root_port_class, &ioh3420_class, &pcie_pci_bridge_class, &x3130_upstream_class,
     &xio3130_downstream_class,
     &piix4_pm_class,
+    &piix3_ide_class, &piix4_ide_class, &ide_hd_class, &ide_cd_class,
     &e1000_class,
     VIRTIO_CLASSES(virtio_rng_pci_classes), VIRTIO_CLASSES(virtio_balloon_pci_classes), VIRTIO_CLASSES(virtio_serial_pci_classes),
     &virtserialport_class, &virtconsole_class,

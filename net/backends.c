@@ -13,7 +13,7 @@ static const struct net_backend backends[] = {
     { "user", NULL, NULL },
 #endif
     { "tap", tap_desc, tap_open },
-    { "socket", socket_desc, socket_open },
+    { "socket", socket_desc, net_socket_open },
     { "stream", stream_desc, stream_open },
     { "dgram", dgram_desc, dgram_open },
     { "hubport", hubport_desc, hubport_open },

@@ -69,7 +69,7 @@ struct net_backend {
 extern const struct option_desc user_desc[], tap_desc[], socket_desc[], stream_desc[], dgram_desc[], hubport_desc[];
 bool user_open(struct nets *s, const char *id, const struct options *o, struct net **opened, GError **err);
 bool tap_open(struct nets *s, const char *id, const struct options *o, struct net **opened, GError **err);
-bool socket_open(struct nets *s, const char *id, const struct options *o, struct net **opened, GError **err);
+bool net_socket_open(struct nets *s, const char *id, const struct options *o, struct net **opened, GError **err);
 bool stream_open(struct nets *s, const char *id, const struct options *o, struct net **opened, GError **err);
 bool dgram_open(struct nets *s, const char *id, const struct options *o, struct net **opened, GError **err);
 bool hubport_open(struct nets *s, const char *id, const struct options *o, struct net **opened, GError **err);

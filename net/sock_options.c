@@ -217,7 +217,7 @@ static bool multicast(const char *text, const char *local, struct sock_config *c
     return true;
 }
 
-bool socket_open(struct nets *s, const char *id, const struct options *o, struct net **opened, GError **err)
+bool net_socket_open(struct nets *s, const char *id, const struct options *o, struct net **opened, GError **err)
 {
     static const char *const ways[] = { "fd", "listen", "connect", "mcast", "udp", NULL };
     const char *local = options_string(o, "localaddr", NULL), *way = NULL, *value;

@@ -7,6 +7,7 @@
 #include "hw/intc/ioapic.h"
 #include "hw/pci/i440fx.h"
 #include "hw/pci/mch.h"
+#include "hw/storage/ide.h"
 
 const uint8_t pc_pirq_route[4] = { 10, 10, 11, 11 };
 
@@ -26,7 +27,7 @@ static bool i440fx_build(struct pc *pc, GError **err)
         return false;
     }
     m->power_button = (struct irq_line){ acpi_pm_button, &((struct piix4_pm *)pc->pm)->pm, 0 };
-    return true;
+    return device_make(m, &piix3_ide_class, NULL, err, "addr", "1.1", NULL) != NULL;
 }
 
 static void i440fx_set(struct pc *pc)
