@@ -138,3 +138,9 @@ uint64_t x86_do_step(struct x86_state *s, uint64_t kind, uint64_t v, uint64_t c,
     s->step_masked = false;
     return 0;
 }
+
+uint64_t x86_do_into_step(struct x86_state *s, uint64_t overflow, uint64_t len, uint64_t c, uint64_t d)
+{
+    (void)c, (void)d;
+    return overflow ? x86_do_raise_soft(s, X86_OF, len, 0, 0) : x86_do_step(s, 0, 0, 0, 0);
+}

@@ -245,8 +245,10 @@ bool x86_tr_int3(struct x86_tr *t, const struct x86_insn *i)
 bool x86_tr_into(struct x86_tr *t, const struct x86_insn *i)
 {
     ir_ref f = tr_flags(t);
-    if (t->mode & X86_MODE_TF) {
-        tr_step(t, TR_STEP_IF_NONZERO, ir_cond(t->ir, i->row->arg, f));
+    if (t->mode & X86_MODE_TF) {                      /* either one or the other trap */
+        tr_call(t, &x86_helper_into_step, ir_cond(t->ir, IR_COND_O, f), ir_const(t->ir, i->len), 0, 0);
+        ir_exit_loop(t->ir, TCG_EXIT_EVENT, tr_target(t, t->next_off));
+        return false;
     }
     ir_exit_if(t->ir, IR_COND_NO, f, tr_target(t, t->next_off));
     return soft_interrupt(t, i, 4);
