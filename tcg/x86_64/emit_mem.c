@@ -342,7 +342,8 @@ static uint32_t folds_into(struct cg *c, const struct ir_op *op)
     default:
         return 0;
     }
-    if (n->b != c->i || R(c, n->a) == c->i || c->v[R(c, j)].last == 0)
+    /* a pc-relative operand wants a register of its own, beside the two that the operand in memory may hold and the result's */
+    if (n->b != c->i || R(c, n->a) == c->i || op_of(c, R(c, n->a))->op == IR_pcrel || c->v[R(c, j)].last == 0)
         return 0;
     if (R(c, j) != j ? op->mem.size != n->w : (n->w < IR_32 || op->mem.size != n->w))
         return 0;
