@@ -604,7 +604,7 @@ static int decode(struct x86_insn *i, struct cursor *c, bool plain)
 }
 
 /* Copies the first n <= 15 of `avail` bytes and zeroes the rest of the 16. */
-static void copy_bytes(struct x86_insn *i, const uint8_t *bytes, unsigned n, unsigned avail)
+static inline void copy_bytes(struct x86_insn *i, const uint8_t *bytes, unsigned n, unsigned avail)
 {
     uint64_t lo, hi;
 

@@ -127,7 +127,7 @@ bool x86_compile(struct tcg_codebuf *cb, struct ir *ir, struct arena *a, struct 
     uint8_t *unproved = NULL;
     uint32_t hot, insns;
 
-    if (at == SIZE_MAX)
+    if (at == SIZE_MAX || ir->n > UINT16_MAX)
         return false;
     begin(&c, cb, at, ir, a);
     cg_analyse(&c);

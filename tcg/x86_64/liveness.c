@@ -34,6 +34,9 @@ static bool mergeable(struct cg *c, const struct ir_op *ins, ir_ref t)
     }
 }
 
+/* Ops of a region by number: x86_compile() takes no more. Small, for tables of them are cleared for each region. */
+typedef uint16_t op_index;
+
 static ir_ref root_of(struct cg *c, ir_ref v, unsigned insert)
 {
     for (unsigned n = 0; n < 8 && op_of(c, v)->op == insert; n++)
@@ -42,7 +45,7 @@ static ir_ref root_of(struct cg *c, ir_ref v, unsigned insert)
 }
 
 /* insert(insert(x, y), z) is folded to insert(x, z); when a slot holds the inner one, work on that: x is gone from its home. */
-static void freshest_base(struct cg *c, uint32_t i, const ir_ref *slot)
+static void freshest_base(struct cg *c, uint32_t i, const op_index *slot)
 {
     struct ir_op *op = &c->ir->ops[i];
     ir_ref base = root_of(c, R(c, op->a), op->op);
@@ -163,7 +166,7 @@ static void hint_chain(struct cg *c, ir_ref v, int8_t s, uint32_t after)
 }
 
 /* Slot s is put: is its value safe to compute in the slot's home? */
-static inline void hint_put(struct cg *c, ir_ref v, unsigned s, const uint32_t *last_get, const uint32_t *last_put, uint32_t last_barrier)
+static inline void hint_put(struct cg *c, ir_ref v, unsigned s, const op_index *last_get, const op_index *last_put, uint32_t last_barrier)
 {
     unsigned p = op_of(c, v)->op;
     uint32_t d = c->v[v].def;
@@ -173,16 +176,16 @@ static inline void hint_put(struct cg *c, ir_ref v, unsigned s, const uint32_t *
     {
         uint32_t after = last_barrier;
 
-        after = last_get[s] >= after ? last_get[s] + 1 : after;
-        after = last_put[s] >= after ? last_put[s] + 1 : after;
+        after = last_get[s] >= after ? last_get[s] + 1u : after;
+        after = last_put[s] >= after ? last_put[s] + 1u : after;
         hint_chain(c, v, (int8_t)s, after);
     }
 }
 
 static void forward(struct cg *c)
 {
-    ir_ref slot[MAX_SLOTS] = { 0 };
-    uint32_t last_get[MAX_SLOTS] = { 0 }, last_put[MAX_SLOTS] = { 0 }, last_barrier = 0, n = c->n;
+    op_index slot[MAX_SLOTS] = { 0 }, last_get[MAX_SLOTS] = { 0 }, last_put[MAX_SLOTS] = { 0 };
+    uint32_t last_barrier = 0, n = c->n;
     ir_ref arch = 0, *al = c->al;
     struct open_groups open = { 0 };
     const struct ir_op *op = op_of(c, 1);
@@ -198,16 +201,15 @@ static void forward(struct cg *c)
             if (slot[op->imm]) {
                 al[i] = slot[op->imm];
             } else {
-                slot[op->imm] = i;
-                last_get[op->imm] = i;
+                slot[op->imm] = last_get[op->imm] = (op_index)i;
             }
             break;
         case IR_put: {
             unsigned s = (unsigned)op->imm;
 
             hint_put(c, al[op->a], s, last_get, last_put, last_barrier);
-            slot[s] = al[op->a];
-            last_put[s] = i;
+            slot[s] = (op_index)al[op->a];
+            last_put[s] = (op_index)i;
             break;
         }
         case IR_insert8: case IR_insert16:
