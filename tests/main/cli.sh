@@ -37,7 +37,7 @@ succeeds '-d help' '^  guest_errors ' -d help
 
 fails "did you mean '-kernel'" -kernell x
 fails 'not supported: -gdb' -gdb tcp::1234
-fails 'not supported: -snapshot' -snapshot
+fails 'not supported: -icount' -icount 1
 fails 'not supported: -s$' -s
 fails 'needs memory' -m 0 -kernel "$tmp/text"
 fails 'more than this host has' -m 4000T -kernel "$tmp/text"
@@ -45,7 +45,7 @@ fails 'not a size' -m lots -kernel "$tmp/text"
 fails 'at least 1' -smp 0 -kernel "$tmp/text"
 fails 'at most 255' -smp 9999 -kernel "$tmp/text"
 fails "did you mean 'pc'" -M pcc -kernel "$tmp/text"
-fails 'not supported: accelerator kvm' -enable-kvm -kernel "$tmp/text"
+fails 'unknown accelerator .kvn., did you mean .kvm.' -accel kvn -kernel "$tmp/text"
 fails "did you mean 'tcg'" -accel tgc -kernel "$tmp/text"
 fails 'see -device help' -device frobnicator -kernel "$tmp/text"
 fails 'part of a machine' -device i440FX -kernel "$tmp/text"
@@ -53,7 +53,6 @@ fails 'No such file' -kernel "$tmp/none"
 fails "$tmp/empty" -kernel "$tmp/empty"
 fails "$tmp/text" -kernel "$tmp/text"
 fails "$tmp/dir" -kernel "$tmp/dir"
-fails 'nothing to start' -display none
 fails 'cannot write' -kernel "$tmp/text" -serial "file:$tmp/none/x"
 fails 'in use already' -kernel "$tmp/text" -serial stdio -monitor stdio
 fails 'at most 4 serial ports' -kernel "$tmp/text" -serial null -serial null -serial null -serial null -serial null
