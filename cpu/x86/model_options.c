@@ -370,11 +370,18 @@ static const struct x86_model *model_of(struct x86_cpu *x, const char *name, GEr
         error_set(err, EMU_ERROR_NOT_SUPPORTED, "CPU model 'host' requires KVM; use -cpu max for all that this accelerator implements");
         return NULL;
     }
-    g_autofree const char **names = g_new0(const char *, x86_model_count + 1);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);      /* families and aliases are what people write */
     for (unsigned i = 0; i < x86_model_count; i++) {
-        names[i] = x86_models[i].name;
+        const struct x86_model *row = &x86_models[i];
+
+        g_ptr_array_add(names, g_str_has_suffix(row->name, "-v1") && !g_str_has_prefix(row->name, "x86-64")
+                                   ? g_strndup(row->name, strlen(row->name) - 3) : g_strdup(row->name));
+        if (row->alias) {
+            g_ptr_array_add(names, g_strdup(row->alias));
+        }
     }
-    error_unknown(err, "CPU model", name ? name : "", names, "-cpu help");
+    g_ptr_array_add(names, NULL);
+    error_unknown(err, "CPU model", name ? name : "", (const char *const *)names->pdata, "-cpu help");
     return NULL;
 }
 

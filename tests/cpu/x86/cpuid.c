@@ -88,7 +88,7 @@ Test(cpuid, flags_on_the_command_line)
 Test(cpuid, mistakes_are_named)
 {
     static const struct { const char *text, *says; } rows[] = {
-        { "penthium", "penthium" }, { "max,+sse5", "sse5" }, { "max,+svm,enforce", "TCG doesn't support requested features" },
+        { "penthium", "penthium" }, { "Hasvell", "did you mean 'Haswell'" }, { "EPYC-Milen", "'EPYC-Milan'" }, { "max,+sse5", "sse5" }, { "max,+svm,enforce", "TCG doesn't support requested features" },
         { "max,tsc-frequency=20", "tsc-frequency" }, { "host", "requires KVM" }, { "max,smap=perhaps", "smap" },
         { "max,level=x", "x" }, { "max,phys-bits=99", "phys-bits" }, { "max,vendor=short", "short" }, { "max,nonsense=1", "nonsense" },
     };
