@@ -1,7 +1,7 @@
 /*
  * Board pc: i440FX and PIIX. Slot s, pin p is PIRQ (s - 1 + p) mod 4; PIRQ A, B on IRQ 10, C, D on 11; slot 1's INTA is the SCI, IRQ 9.
  */
-DefinitionBlock ("", "DSDT", 1, "EMU", "EMUDSDT", 2)
+DefinitionBlock ("", "DSDT", 2, "EMU", "EMUDSDT", 2)
 {
     Scope (\_SB)
     {

@@ -2,7 +2,7 @@
  * Board q35: MCH and ICH9. Slots 0 to 24 take PIRQ E + (slot + pin) mod 4, slots 25 to 31 PIRQ A + pin. With the I/O APIC PIRQ A to H are its
  * pins 16 to 23; with the 8259 A, B, E, F are on IRQ 10 and the others on 11, as firmware (and the board without it) sets them.
  */
-DefinitionBlock ("", "DSDT", 1, "EMU", "EMUDSDT", 2)
+DefinitionBlock ("", "DSDT", 2, "EMU", "EMUDSDT", 2)
 {
     Scope (\_SB)
     {
