@@ -546,11 +546,12 @@ enum access_status range_write(struct machine *m, const struct flat_range *r, ui
     enum access_status s;
     bool lock;
 
-    if (r->readonly) {
+    /* Read-only memory with a device's functions: the device hears of writes (flash). */
+    if (r->readonly && (r->region->kind != REGION_RAM || !r->region->ops)) {
         log_guest("%s: write to read-only memory at offset 0x%" PRIx64, r->region->name, offset);
         return ACCESS_OK;
     }
-    if (r->region->kind == REGION_RAM) {
+    if (r->region->kind == REGION_RAM && !r->readonly) {
         host_store(r->region->ram->host + r->offset + offset, size, value);
         ram_store_notify(m, r->region->ram, r->offset + offset, size);
         return ACCESS_OK;
@@ -559,7 +560,7 @@ enum access_status range_write(struct machine *m, const struct flat_range *r, ui
     if (lock) {
         machine_lock(m);
     }
-    s = io_write(r, r->offset + offset, size, value);
+    s = io_write(r, r->offset - (r->region->kind == REGION_RAM ? r->region->ram_offset : 0) + offset, size, value);
     if (lock) {
         machine_unlock(m);
     }

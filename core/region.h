@@ -46,7 +46,7 @@ struct region {
     /* RAM */
     struct ram_block *ram;
     uint64_t ram_offset;
-    /* IO */
+    /* IO; read-only RAM may have them, too: writes go there */
     const struct region_ops *ops;
     void *opaque;
     /* ALIAS */

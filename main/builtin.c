@@ -28,6 +28,7 @@
 #include "hw/isa/isa.h"
 #include "hw/misc/fw_cfg.h"
 #include "hw/misc/misc.h"
+#include "hw/misc/pflash_cfi01.h"
 #include "hw/misc/virtio_balloon.h"
 #include "hw/misc/virtio_rng.h"
 #include "hw/net/e1000.h"
@@ -66,7 +67,7 @@ static const struct device_class *const classes[] = {
     &e1000_class,
     VIRTIO_CLASSES(virtio_rng_pci_classes), VIRTIO_CLASSES(virtio_balloon_pci_classes), VIRTIO_CLASSES(virtio_serial_pci_classes),
     &virtserialport_class, &virtconsole_class,
-    &uart16550_class, &debugcon_class, &debugexit_class,
+    &uart16550_class, &debugcon_class, &debugexit_class, &pflash_cfi01_class,
     VIRTIO_CLASSES(virtio_net_pci_classes),
     NULL,
 };

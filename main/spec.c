@@ -28,6 +28,8 @@ static const struct option_desc machine_desc[] = {
     { "usb", OPT_BOOL, "off", "USB controller (not built: off)", NULL, 0, 0 },
     { "smm", OPT_ENUM, "auto", "system management mode", on_off_auto, 0, 0 },
     { "vmport", OPT_ENUM, "off", "VMware port (not built: off or auto)", on_off_auto, 0, 0 },
+    { "pflash0", OPT_STRING, NULL, "node of the first flash memory (-blockdev)", NULL, 0, 0 },
+    { "pflash1", OPT_STRING, NULL, "node of the second one, below it", NULL, 0, 0 },
     { "dump-guest-core", OPT_BOOL, "on", "whether a core dump of the emulator holds guest memory", NULL, 0, 0 },
     { "mem-merge", OPT_BOOL, "on", "whether the host may merge equal pages", NULL, 0, 0 },
     { 0 },

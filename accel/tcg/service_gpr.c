@@ -153,10 +153,7 @@ static void st_part(struct accel_cpu *ac, struct vctx *ctx, uint64_t va, const s
         return;
     }
     fragment_of(&io.f, l2, va, size);
-    if (io.f.readonly) {
-        return;
-    }
-    if (io.f.host && plain_store(ac, &io.f)) {
+    if (io.f.host && !io.f.readonly && plain_store(ac, &io.f)) {
         store(io.f.host, size, value);
         atomic_thread_fence(memory_order_seq_cst);
         if (plain_store(ac, &io.f)) {

@@ -51,11 +51,9 @@ static void ram_store(uint8_t *host, const void *buf, unsigned len)
 
 void mem_write(struct accel_cpu *ac, const struct fragment *f, const void *buf)
 {
-    if (f->host) {
-        if (!f->readonly) {
-            ram_store(f->host, buf, f->len);
-            ram_store_notify(ac->c->machine, f->block, f->offset, f->len);
-        }
+    if (f->host && !f->readonly) {
+        ram_store(f->host, buf, f->len);
+        ram_store_notify(ac->c->machine, f->block, f->offset, f->len);
         return;
     }
     ac->st.io_writes++;

@@ -53,6 +53,7 @@ struct pc {
     unsigned a20;                        /* gates that are open: bit 0 the 8042's, bit 1 port 92h's */
     struct boot_machine boot;
     struct boot_image *image;            /* a kernel that starts without firmware */
+    struct device *flash[2];
     GByteArray *acpi;                    /* the same machine's tables */
     GPtrArray *acpi_extra;               /* -acpitable: GByteArray * */
     struct acpi_tables tables;           /* firmware's */

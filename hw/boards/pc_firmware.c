@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/options.h"
+#include "block/block.h"
 #include "core/boot_order.h"
 #include "core/datafile.h"
 #include "core/dma.h"
@@ -16,6 +17,7 @@
 #include "hw/char/uart16550.h"
 #include "hw/intc/ioapic.h"
 #include "hw/intc/lapic.h"
+#include "hw/misc/pflash_cfi01.h"
 #include "hw/timer/mc146818.h"
 
 #define DEFAULT_BIOS "bios-256k.bin"
@@ -54,14 +56,55 @@ static bool load_bios(struct pc *pc, GError **err)
     return true;
 }
 
+/* Flash memory of -drive if=pflash or -machine pflash0=: the first one ends at 4 GiB, the second one lies below it. *any: there is one. */
+static bool load_flash(struct pc *pc, bool *any, GError **err)
+{
+    struct machine *m = pc->dev.machine;
+    uint64_t end = HIGH_RAM;
+    *any = false;
+    for (unsigned i = 0; i < G_N_ELEMENTS(pc->flash); i++) {
+        char key[] = { 'p', 'f', 'l', 'a', 's', 'h', '0' + i, 0 }, id[] = "system.flash0";
+        const struct drive *d = m->drives ? drive_by_place(m->drives, DRIVE_PFLASH, 0, i) : NULL;
+        const char *name = m->spec.machine_options ? options_string(m->spec.machine_options, key, NULL) : NULL;
+        name = name ? name : d ? d->id : NULL;
+        uint64_t size;
+        if (!name) {
+            continue;
+        }
+        if (i && !*any) {
+            return error_set(err, EMU_ERROR_INVALID, "flash 1 without flash 0");
+        }
+        id[strlen(id) - 1] += i;
+        pc->flash[i] = device_make(m, &pflash_cfi01_class, id, err, "drive", name, NULL);
+        if (!pc->flash[i]) {
+            return false;
+        }
+        struct region *r = pflash_region(pc->flash[i], &size);
+        end -= size;
+        region_add(&m->memory_root, r, end, 0);
+        if (!*any) {
+            uint64_t low = MIN(size, 128 * KIB);
+            region_init_alias(&pc->isa_bios, "isa-bios", r, size - low, low);
+            region_add(&pc->host->memory, &pc->isa_bios, MIB - low, 0);
+        }
+        *any = true;
+    }
+    pc->firmware = *any;
+    return true;
+}
+
 /* Without -bios a kernel starts directly. */
 bool pc_firmware_load(struct pc *pc, GError **err)
 {
     struct machine *m = pc->dev.machine;
-    if (m->spec.firmware || !m->spec.kernel) {
-        return load_bios(pc, err);
+    bool flash;
+    if (!load_flash(pc, &flash, err)) {
+        return false;
     }
-    return true;
+    if (flash && m->spec.firmware) {
+        return error_set(err, EMU_ERROR_INVALID, "-bios and flash memory exclude each other");
+    }
+    return flash || (!m->spec.firmware && m->spec.kernel) || load_bios(pc, err);
 }
 
 /* --- CMOS --- */

@@ -231,6 +231,7 @@ static bool ide_pci_init(struct device *d, GError **err)
     for (unsigned i = 0x40; i < 0x45; i++) {
         p->pci.writable[i] = 0xff;       /* timing; bits 15 enable the channels */
     }
+    p->pci.config[0x41] = p->pci.config[0x43] = 0x80;      /* channels on, as firmware leaves them: a kernel may start without one */
     p->pci.writable[0x48] = 0x0f;        /* PIIX4: UDMA control and timing */
     p->pci.writable[0x4a] = p->pci.writable[0x4b] = 0x33;
     region_init_io(&p->bus_master, "piix-bmdma", &bm_ops, p, 16);
