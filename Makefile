@@ -12,7 +12,7 @@ all:
 # --- configuration: made on demand; run, check and bench also install what is missing ---
 
 WANT_DEPS := $(filter run check check-full bench,$(MAKECMDGOALS))
-DEP_SETS := build $(if $(filter check check-full bench,$(WANT_DEPS)),check) $(if $(WANT_DEPS),guest) $(if $(filter bench,$(WANT_DEPS)),bench)
+DEP_SETS := build option $(if $(filter check check-full bench,$(WANT_DEPS)),check) $(if $(WANT_DEPS),guest) $(if $(filter bench,$(WANT_DEPS)),bench)
 
 ifeq (,$(filter clean help,$(MAKECMDGOALS)))
 -include $(B)/config.mak
