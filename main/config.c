@@ -305,7 +305,7 @@ static const struct option_row rows[] = {
     { "mon", NULL, "[chardev=]NAME[,mode=readline]", "a monitor on a character device", CALL(take_mon) },
     { "nographic", NULL, NULL, "no display; the first serial port and the monitor share the terminal (Ctrl-a h for help there)",
       SET(nographic) },
-    { "display", NULL, "KIND[,key=value...]", "what shows the screen: sdl (a window), vnc=ADDRESS, curses (text in the terminal), none",
+    { "display", NULL, "KIND[,key=value...]", "what shows the screen: vnc=ADDRESS, none (sdl and curses: not built yet)",
       CALL(displays_take_display) },
     { "vnc", NULL, "[HOST]:N|unix:PATH|none[,key=value...]", "serve VNC viewers on display N (port 5900+N); password=on, websocket=, to=, share=",
       CALL(displays_take_vnc) },

@@ -94,19 +94,21 @@ bool displays_add_card(struct machine *m, const struct config *cfg, GError **err
 
 enum kind { KIND_DEFAULT, KIND_NONE, KIND_SDL, KIND_VNC, KIND_CURSES };
 
+/* open NULL: not there; why says what is the matter with it. */
 static const struct {
     const char *name;
     enum kind kind;
     struct ui_display *(*open)(struct ui *ui, const char *spec, const struct ui_host *host, GError **err);
+    const char *why;
 } kinds[] = {
-    { "none", KIND_NONE, NULL },
-    { "sdl", KIND_SDL, NULL },
+    { "none", KIND_NONE, NULL, NULL },
+    { "sdl", KIND_SDL, NULL, "there is no window yet; -vnc serves viewers" },
 #ifdef CONFIG_VNC
-    { "vnc", KIND_VNC, ui_vnc_open },
+    { "vnc", KIND_VNC, ui_vnc_open, NULL },
 #else
-    { "vnc", KIND_VNC, NULL },
+    { "vnc", KIND_VNC, NULL, "libvncserver was not there when this program was built" },
 #endif
-    { "curses", KIND_CURSES, NULL },
+    { "curses", KIND_CURSES, NULL, "there is no text screen yet; -nographic has the serial port" },
 };
 
 /* The row of a -display value; *rest: what follows the name. -1: none. */
@@ -131,15 +133,14 @@ bool displays_take_display(struct config *cfg, const char *value, GError **err)
 
     for (unsigned i = 0; i < G_N_ELEMENTS(refused); i++) {
         if (g_str_has_prefix(value, refused[i])) {
-            return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: this display; sdl opens a window, -vnc serves viewers");
+            return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: this display; -vnc serves viewers");
         }
     }
     if (row < 0) {
-        return error_set(err, EMU_ERROR_NOT_FOUND, "unknown display '%s' (there are sdl, vnc=, curses and none)", value);
+        return error_set(err, EMU_ERROR_NOT_FOUND, "unknown display '%s' (there are vnc= and none)", value);
     }
     if (kinds[row].kind != KIND_NONE && !kinds[row].open) {
-        return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: %s was left out when this program was built (configure says why)",
-                         kinds[row].name);
+        return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: %s: %s", kinds[row].name, kinds[row].why);
     }
     if (kinds[row].kind == KIND_VNC) {
         g_ptr_array_add(cfg->vncs, (char *)rest);
@@ -240,7 +241,7 @@ static bool open_one(struct displays *d, const char *name, const char *spec, GEr
     struct ui_display *x;
 
     if (!kinds[row].open) {
-        return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: %s was left out when this program was built", name);
+        return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: %s: %s", name, kinds[row].why);
     }
     x = kinds[row].open(d->machine->ui, spec, &d->host, err);
     if (x) {
