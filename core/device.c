@@ -373,9 +373,10 @@ struct device *device_make(struct machine *m, const struct device_class *class, 
     return device_add(d, err) ? d : NULL;
 }
 
-/* The machine ends: last come, first gone. */
+/* The machine ends: last come, first gone. No view is made of a tree that falls apart: a device frees regions that are still in it. */
 void devices_fini(struct machine *m)
 {
+    region_begin(m);
     while (m->devices->len) {
         struct device *d = g_ptr_array_index(m->devices, m->devices->len - 1);
 
