@@ -37,6 +37,7 @@
 #include "hw/pci/mch.h"
 #include "hw/pci/pci_bridge.h"
 #include "hw/storage/ide.h"
+#include "hw/storage/virtio_blk.h"
 #include "hw/timer/i8254.h"
 #include "hw/timer/mc146818.h"
 #include "main/drives.h"
@@ -68,7 +69,7 @@ static const struct device_class *const classes[] = {
     VIRTIO_CLASSES(virtio_rng_pci_classes), VIRTIO_CLASSES(virtio_balloon_pci_classes), VIRTIO_CLASSES(virtio_serial_pci_classes),
     &virtserialport_class, &virtconsole_class,
     &uart16550_class, &debugcon_class, &debugexit_class, &pflash_cfi01_class,
-    VIRTIO_CLASSES(virtio_net_pci_classes),
+    VIRTIO_CLASSES(virtio_net_pci_classes), VIRTIO_CLASSES(virtio_blk_pci_classes),
     NULL,
 };
 

@@ -54,6 +54,7 @@ static bool packed_indirect(struct virtqueue *q, struct virtio_elem *e, const st
     bool ok = table != NULL;
 
     for (unsigned i = 0; ok && i < n; i++) {
+        table[i].flags = table[i].next;      /* here too the fields are addr, len, id, flags */
         ok = ring_elem_add(q, e, &table[i]);
     }
     g_free(table);
