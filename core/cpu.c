@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "core/accel.h"
@@ -83,6 +84,7 @@ static void *vcpu_thread(void *opaque)
     bool park = true, go_on;
 
     cpu_self = c;
+    c->tid = gettid();
     for (;;) {
         if (park || (atomic_load(&c->request) & (CPU_REQ_STOP | CPU_REQ_WORK)) || atomic_load(&c->halted)) {
             machine_lock(m);

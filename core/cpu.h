@@ -100,6 +100,9 @@ struct cpu_ops {
 
     uint64_t (*pc)(struct cpu *c);                      /* linear address */
     void (*dump)(struct cpu *c, GString *out);          /* info registers, -d cpu */
+    bool (*reg)(struct cpu *c, const char *name, uint64_t *value);     /* a register by name, for expressions; NULL: only pc */
+    /* info mem (ranges with equal rights), info tlb (entries). */
+    void (*dump_map)(struct cpu *c, bool entries, GString *out);
     bool (*debug_translate)(struct cpu *c, uint64_t va, uint64_t *pa);
     unsigned (*disas_mode)(struct cpu *c);              /* enum disas_mode of disas/disas.h */
 };
@@ -119,6 +122,7 @@ struct cpu {
     struct address_space *io;           /* x86 ports; NULL elsewhere */
 
     GThread *thread;
+    int tid;                            /* of the host thread */
     const struct accel_ops *engine;     /* whose services this vCPU's helpers use now: the machine's engine, or the translator that helps it out */
     const struct accel_ops *ready[2];   /* engines that have their part of it */
     struct accel_cpu *accel;            /* the translator's own part; owned by it */

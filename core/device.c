@@ -271,7 +271,7 @@ static bool prop_free(void *base, const struct field *f, void *opaque)
     return true;
 }
 
-static void device_free(struct device *d)
+void device_free(struct device *d)
 {
     timers_cancel(d, d->class->fields, d->class->n_fields);
     props_each(d, d->class->fields, d->class->n_fields, prop_free, NULL);

@@ -106,6 +106,10 @@ struct device *device_new(struct machine *m, const struct device_class *class, c
 bool device_set(struct device *d, const char *prop, const char *value, GError **err);
 /* Finds it a bus, runs init and adds it to the machine; on failure the device is freed. */
 bool device_add(struct device *d, GError **err);
+/* What -device and device_add say: "NAME[,key=value...]" or JSON with "driver". Also resets it. NULL with *err. */
+struct device *device_create(struct machine *m, const char *text, GError **err);
+/* The class that such a text names, if users may make one. NULL with *err. */
+const struct device_class *device_class_of(const char *text, GError **err);
 /* Takes it out of the machine and frees it, with everything on the buses it owns. Machine lock. */
 void device_remove(struct device *d);
 /* By id; NULL: none. Machine lock. */

@@ -16,4 +16,7 @@ static inline size_t field_elem_size(const struct field *f) { return f->size / f
 void fields_reset(struct device *d, void *base, const struct field *fields, unsigned n);
 void fields_dump(const void *base, const struct field *fields, unsigned n, unsigned indent, GString *out);
 
+/* One that was not added. */
+void device_free(struct device *d);
+
 #endif

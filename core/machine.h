@@ -97,6 +97,7 @@ struct machine {
     struct balloon *balloon;        /* core/balloon.h */
     struct chardevs *chardevs;
 
+    unsigned monitor_cpu;       /* index of the vCPU that monitor commands are about */
     enum run_state state;
     bool no_reboot, no_shutdown;
     enum watchdog_action watchdog_action;

@@ -79,7 +79,9 @@ static const struct object_type *const objects[] = {
     NULL,
 };
 
-const struct command *const builtin_commands[] = { monitor_commands, display_commands, drive_commands, network_commands, NULL };
+const struct command *const builtin_commands[] = {
+    monitor_commands, memory_commands, object_commands, display_commands, drive_commands, network_commands, NULL,
+};
 
 /* For -d in_asm and out_asm. */
 static void disassemble(FILE *out, unsigned mode, uint64_t pc, const uint8_t *bytes, size_t len)

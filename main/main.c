@@ -124,45 +124,6 @@ static bool accel_open(struct machine *m, const struct config *cfg, char **why_n
 
 /* --- -device --- */
 
-static const struct device_class *class_of(const char *text, GError **err)
-{
-    char *name = g_strndup(text, strcspn(text, ","));
-    const struct device_class *c;
-
-    if (g_str_has_prefix(name, "driver=")) {
-        memmove(name, name + 7, strlen(name + 7) + 1);
-    }
-    c = device_class_find(name);
-    if (!c) {
-        error_unknown(err, "device", name, device_class_names(), "-device help");
-    } else if (!c->user_creatable) {
-        error_set(err, EMU_ERROR_INVALID, "'%s' is part of a machine and cannot be added", name);
-        c = NULL;
-    }
-    g_free(name);
-    return c;
-}
-
-static bool device_create(struct machine *m, const char *text, GError **err)
-{
-    const struct device_class *class = class_of(text, err);
-    struct options *o = class ? options_parse(text, "driver", NULL, err) : NULL;
-    struct device *d;
-    const char *key, *value;
-    bool ok = o != NULL;
-
-    if (ok) {
-        d = device_new(m, class, options_string(o, "id", NULL));
-        for (unsigned i = 0; ok && i < options_count(o); i++) {
-            options_at(o, i, &key, &value);
-            ok = !strcmp(key, "driver") || !strcmp(key, "id") || device_set(d, key, value, err);
-        }
-        ok = ok && device_add(d, err);
-    }
-    options_free(o);
-    return ok || error_prefix(err, "-device %s", text);
-}
-
 static bool devices_create(struct machine *m, const struct config *cfg, struct networks *networks, GError **err)
 {
     bool ok;
@@ -170,7 +131,9 @@ static bool devices_create(struct machine *m, const struct config *cfg, struct n
     machine_lock(m);
     ok = networks_add_cards(networks, err);
     for (unsigned i = 0; ok && i < cfg->devices->len; i++) {
-        ok = device_create(m, g_ptr_array_index(cfg->devices, i), err);
+        const char *text = g_ptr_array_index(cfg->devices, i);
+
+        ok = device_create(m, text, err) || error_prefix(err, "-device %s", text);
     }
     machine_unlock(m);
     return ok;
@@ -286,7 +249,7 @@ static bool devices_known(const struct config *cfg, GError **err)
     for (unsigned i = 0; i < cfg->devices->len; i++) {
         const char *text = g_ptr_array_index(cfg->devices, i);
 
-        if (!class_of(text, err)) {
+        if (!device_class_of(text, err)) {
             return error_prefix(err, "-device %s", text);
         }
     }
@@ -300,7 +263,7 @@ static void print_and_exit(const struct config *cfg)
     GError *err = NULL;
 
     if (cfg->print_device) {
-        c = class_of(cfg->print_device, &err);
+        c = device_class_of(cfg->print_device, &err);
         if (!c) {
             die(err);
         }

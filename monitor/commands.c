@@ -54,16 +54,13 @@ static bool do_powerdown(struct machine *m, const char *args, GString *out, GErr
     return true;
 }
 
-static bool do_log(struct machine *m, const char *args, GString *out, GError **err)
+static bool do_log(struct machine *m, const struct command_args *a, GString *out, GError **err)
 {
     bool ok;
 
     (void)out;
-    if (!*args) {
-        return error_set(err, EMU_ERROR_INVALID, "log needs items, or 'none'");
-    }
     cpu_exclusive_begin(m);       /* hot paths read the mask without care */
-    ok = log_set_items(args, err);
+    ok = log_set_items(args_string(a, "items"), err);
     cpu_exclusive_end(m);
     return ok;
 }
@@ -87,6 +84,35 @@ static bool do_accel(struct machine *m, const char *args, GString *out, GError *
         return error_unknown(err, "accelerator", args, names, NULL);
     }
     return engine_switch(m, a, err);
+}
+
+static bool do_logfile(struct machine *m, const struct command_args *a, GString *out, GError **err)
+{
+    (void)m, (void)out;
+    return log_set_file(args_string(a, "filename"), err);
+}
+
+static bool do_cpu(struct machine *m, const struct command_args *a, GString *out, GError **err)
+{
+    uint64_t n = args_number(a, "index", 0);
+
+    (void)out;
+    if (n >= m->n_cpus) {
+        return error_set(err, EMU_ERROR_INVALID, "invalid CPU index");
+    }
+    m->monitor_cpu = (unsigned)n;
+    return true;
+}
+
+struct cpu *monitor_cpu(struct machine *m) { return m->cpus[MIN(m->monitor_cpu, m->n_cpus - 1)]; }
+
+static bool do_nmi(struct machine *m, const char *args, GString *out, GError **err)
+{
+    (void)args, (void)out, (void)err;
+    for (unsigned i = 0; i < m->n_cpus; i++) {
+        cpu_request(m->cpus[i], CPU_REQ_NMI);
+    }
+    return true;
 }
 
 /* --- info --- */
@@ -113,18 +139,59 @@ static void dump_cpu(struct cpu *c, void *opaque)
     c->ops->dump(c, opaque);
 }
 
-static bool info_registers(struct machine *m, const char *args, GString *out, GError **err)
+static bool info_registers(struct machine *m, const struct command_args *a, GString *out, GError **err)
 {
-    bool all = !strcmp(args, "-a");
+    uint64_t one = args_number(a, "vcpu", m->n_cpus ? monitor_cpu(m)->index : 0);
 
-    if (*args && !all) {
-        return error_set(err, EMU_ERROR_INVALID, "info registers takes -a (all vCPUs) or nothing");
+    if (one >= m->n_cpus) {
+        return error_set(err, EMU_ERROR_INVALID, "CPU#%" PRIu64 " not available", one);
     }
-    for (unsigned i = 0; i < (all ? m->n_cpus : MIN(m->n_cpus, 1u)); i++) {
-        g_string_append_printf(out, "\nCPU#%u\n", i);
-        cpu_run_on(m->cpus[i], dump_cpu, out, false);
+    for (unsigned i = 0; i < m->n_cpus; i++) {
+        if (args_flag(a, "all") || i == one) {
+            g_string_append_printf(out, "\nCPU#%u\n", i);
+            cpu_run_on(m->cpus[i], dump_cpu, out, false);
+        }
     }
     return true;
+}
+
+struct map_dump {
+    GString *out;
+    bool entries;
+};
+
+static void dump_map(struct cpu *c, void *opaque)
+{
+    struct map_dump *d = opaque;
+
+    if (c->machine->accel && c->machine->accel->pull) {
+        c->machine->accel->pull(c);
+    }
+    c->ops->dump_map(c, d->entries, d->out);
+}
+
+static bool info_map(struct machine *m, bool entries, GString *out, GError **err)
+{
+    struct map_dump d = { out, entries };
+    struct cpu *c = m->n_cpus ? monitor_cpu(m) : NULL;
+
+    if (!c || !c->ops->dump_map) {
+        return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: page tables of this kind of CPU");
+    }
+    cpu_run_on(c, dump_map, &d, false);
+    return true;
+}
+
+static bool info_mem(struct machine *m, const char *args, GString *out, GError **err)
+{
+    (void)args;
+    return info_map(m, false, out, err);
+}
+
+static bool info_tlb(struct machine *m, const char *args, GString *out, GError **err)
+{
+    (void)args;
+    return info_map(m, true, out, err);
 }
 
 static void dump_pc(struct cpu *c, void *opaque)
@@ -132,8 +199,9 @@ static void dump_pc(struct cpu *c, void *opaque)
     if (c->machine->accel && c->machine->accel->pull) {
         c->machine->accel->pull(c);
     }
-    g_string_append_printf(opaque, "%s CPU #%u: pc=0x%016" PRIx64 "%s%s\n", c->index ? " " : "*", c->index, c->ops->pc(c),
-                           atomic_load(&c->halted) ? " (halted)" : "", atomic_load(&c->powered_off) ? " (waits for SIPI)" : "");
+    g_string_append_printf(opaque, "%s CPU #%u: thread_id=%d pc=0x%016" PRIx64 "%s%s\n", c == monitor_cpu(c->machine) ? "*" : " ", c->index, c->tid,
+                           c->ops->pc(c), atomic_load(&c->halted) ? " (halted)" : "",
+                           atomic_load(&c->powered_off) ? " (waits for SIPI)" : "");
 }
 
 static bool info_cpus(struct machine *m, const char *args, GString *out, GError **err)
@@ -187,29 +255,72 @@ static bool info_uuid(struct machine *m, const char *args, GString *out, GError 
     return true;
 }
 
+/* Read-only memory as the machine has it now. */
+static bool info_roms(struct machine *m, const char *args, GString *out, GError **err)
+{
+    const struct flat_view *v = region_view(&m->memory);
+
+    (void)args, (void)err;
+    for (unsigned i = 0; i < v->n; i++) {
+        const struct flat_range *r = &v->r[i];
+
+        if (r->region->kind == REGION_RAM && (r->readonly || r->region->ram->readonly)) {
+            g_string_append_printf(out, "addr=%016" PRIx64 " size=0x%06" PRIx64 " mem=%s name=\"%s\"\n", r->start, r->size,
+                                   r->region->ram->readonly ? "rom" : "ram", r->region->ram->name);
+        }
+    }
+    return true;
+}
+
+static bool info_memory_size(struct machine *m, const char *args, GString *out, GError **err)
+{
+    (void)args, (void)err;
+    g_string_append_printf(out, "base memory: %" PRIu64 "\nplugged memory: 0\n", m->spec.ram_size);
+    return true;
+}
+
+static const struct command_arg registers_args[] = { { "all", ARG_FLAG, true }, { "vcpu", ARG_NUMBER, true }, { 0 } };
+static const struct command_arg items_arg[] = { { "items", ARG_STRING }, { 0 } };
+static const struct command_arg file_arg[] = { { "filename", ARG_STRING, false, COMPLETE_FILE }, { 0 } };
+static const struct command_arg index_arg[] = { { "index", ARG_NUMBER }, { 0 } };
+
+/* "info history" is the line editor's (monitor.c); the row is here for help. */
+static bool info_history(struct machine *m, const char *args, GString *out, GError **err)
+{
+    (void)m, (void)args, (void)out, (void)err;
+    return true;
+}
+
 static const struct command info_commands[] = {
-    { "cpus", NULL, "", "the vCPUs and where they are", info_cpus, NULL },
-    { "jit", NULL, "", "figures of the translator", info_jit, NULL },
-    { "mtree", NULL, "", "memory and port map", info_mtree, NULL },
-    { "name", NULL, "", "name of the machine (-name)", info_name, NULL },
-    { "qtree", NULL, "", "devices with their properties and state", info_qtree, NULL },
-    { "registers", NULL, "[-a]", "registers of the first vCPU (-a: of all)", info_registers, NULL },
-    { "status", NULL, "", "whether the machine runs", info_status, NULL },
-    { "uuid", NULL, "", "UUID of the machine (-uuid)", info_uuid, NULL },
-    { "version", NULL, "", "version of this program", info_version, NULL },
+    { "cpus", NULL, "", "show infos for each CPU", info_cpus },
+    { "history", NULL, "", "show the command line history", info_history },
+    { "jit", NULL, "", "show dynamic compiler info", info_jit },
+    { "mem", NULL, "", "show the active virtual memory mappings", info_mem },
+    { "memory_size_summary", NULL, "", "show the amount of initially allocated and present hotpluggable memory", info_memory_size },
+    { "mtree", NULL, "", "show memory tree", info_mtree },
+    { "name", NULL, "", "show the current VM name", info_name },
+    { "qtree", NULL, "", "show device tree", info_qtree },
+    { "registers", NULL, "[-a|vcpu]", "show the cpu registers (-a: show register info for all cpus; vcpu: specific vCPU to query)", .arg = registers_args,
+      .exec = info_registers },
+    { "roms", NULL, "", "show roms", info_roms },
+    { "status", NULL, "", "show the current VM status (running|paused)", info_status },
+    { "tlb", NULL, "", "show virtual to physical memory mappings", info_tlb },
+    { "uuid", NULL, "", "show the current VM UUID", info_uuid },
+    { "version", NULL, "", "show the version of QEMU", info_version },
     { 0 },
 };
 
 const struct command monitor_commands[] = {
     { "accel", NULL, "[tcg|kvm]", "which engine runs the vCPUs; with a name they go on under that one", do_accel, NULL },
-    { "cont", "c", "", "start the machine, or let it go on", do_cont, NULL },
-    { "info", NULL, "[subject]", "show a part of the machine's state", NULL, info_commands },
-    { "log", NULL, "item[,...]", "what is logged from now on, as -d; 'none' ends it", do_log, NULL },
-    { "quit", "q", "", "end the emulator", do_quit, NULL },
-    { "stop", "s", "", "hold the machine", do_stop, NULL },
-    { "system_powerdown", NULL, "", "press the power button", do_powerdown, NULL },
-    { "system_reset", NULL, "", "press the reset button", do_reset, NULL },
-    { "x", NULL, "/fmt addr", "memory at a virtual address; fmt is a count, then x d u o c i, then b h w g", monitor_x, NULL },
-    { "xp", NULL, "/fmt addr", "memory at a physical address", monitor_xp, NULL },
+    { "cont", "c", "", "resume emulation", do_cont },
+    { "cpu", NULL, "index", "set the default CPU", .arg = index_arg, .exec = do_cpu },
+    { "info", NULL, "[subcommand]", "show various information about the system state", .sub = info_commands },
+    { "log", NULL, "item1[,...]", "activate logging of the specified items; 'none' ends it", .arg = items_arg, .exec = do_log },
+    { "logfile", NULL, "filename", "output logs to 'filename'", .arg = file_arg, .exec = do_logfile },
+    { "nmi", NULL, "", "inject an NMI on the default CPU", do_nmi },
+    { "quit", "q", "", "quit the emulator", do_quit },
+    { "stop", "s", "", "stop emulation", do_stop },
+    { "system_powerdown", NULL, "", "send system power down event", do_powerdown },
+    { "system_reset", NULL, "", "reset the system", do_reset },
     { 0 },
 };

@@ -1,13 +1,16 @@
 /*
- * x and xp: looking at guest memory. Only RAM and ROM are read: looking must not touch device registers.
+ * Looking at guest memory and ports: x, xp, print, memsave, pmemsave, i, o. Of memory only RAM and ROM are read: looking must not touch registers.
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "core/accel.h"
 #include "core/dma.h"
 #include "disas/disas.h"
+#include "monitor/monitor.h"
 #include "monitor/monitor_priv.h"
 
 enum { COUNT_MAX = 1 << 20, INSN_MAX = 16 };
@@ -17,137 +20,23 @@ struct format {
     char letter;
 };
 
-/* --- the address: numbers, $pc, + - * and parentheses --- */
-
-struct expr {
-    const char *at;
-    struct cpu *cpu;
-    unsigned depth;
-};
-
-static bool expr_sum(struct expr *e, uint64_t *v, GError **err);
-
-static void skip(struct expr *e)
-{
-    e->at += strspn(e->at, " \t");
-}
-
-static bool expr_atom(struct expr *e, uint64_t *v, GError **err)
-{
-    char *end;
-    size_t len;
-
-    skip(e);
-    if (*e->at == '(' && e->depth < 100) {
-        e->at++;
-        e->depth++;
-        if (!expr_sum(e, v, err)) {
-            return false;
-        }
-        e->depth--;
-        skip(e);
-        if (*e->at != ')') {
-            return error_set(err, EMU_ERROR_INVALID, "')' expected at '%s'", e->at);
-        }
-        e->at++;
-        return true;
-    }
-    if (*e->at == '-' && e->depth < 100) {
-        e->at++;
-        e->depth++;
-        if (!expr_atom(e, v, err)) {
-            return false;
-        }
-        e->depth--;
-        *v = -*v;
-        return true;
-    }
-    if (*e->at == '$') {
-        len = strcspn(e->at, " \t+-*()");
-        if (e->cpu && ((len == 3 && !strncmp(e->at, "$pc", 3)) || (len == 4 && !strncmp(e->at, "$rip", 4)) ||
-                       (len == 4 && !strncmp(e->at, "$eip", 4)))) {
-            e->at += len;
-            *v = e->cpu->ops->pc(e->cpu);
-            return true;
-        }
-        return error_set(err, EMU_ERROR_NOT_FOUND, "unknown register '%.*s' ($pc is known)", (int)len, e->at);
-    }
-    if (!g_ascii_isdigit(*e->at)) {
-        return error_set(err, EMU_ERROR_INVALID, *e->at ? "'%s' is no address" : "an address is missing%s", e->at);
-    }
-    *v = g_ascii_strtoull(e->at, &end, g_ascii_strncasecmp(e->at, "0x", 2) ? 10 : 16);
-    e->at = end;
-    return true;
-}
-
-static bool expr_product(struct expr *e, uint64_t *v, GError **err)
-{
-    uint64_t r;
-
-    if (!expr_atom(e, v, err)) {
-        return false;
-    }
-    for (skip(e); *e->at == '*'; skip(e)) {
-        e->at++;
-        if (!expr_atom(e, &r, err)) {
-            return false;
-        }
-        *v *= r;
-    }
-    return true;
-}
-
-static bool expr_sum(struct expr *e, uint64_t *v, GError **err)
-{
-    uint64_t r;
-    char op;
-
-    if (!expr_product(e, v, err)) {
-        return false;
-    }
-    for (skip(e); *e->at == '+' || *e->at == '-'; skip(e)) {
-        op = *e->at++;
-        if (!expr_product(e, &r, err)) {
-            return false;
-        }
-        *v = op == '+' ? *v + r : *v - r;
-    }
-    return true;
-}
-
-static bool parse_address(struct cpu *c, const char *text, uint64_t *v, GError **err)
-{
-    struct expr e = { text, c, 0 };
-
-    if (!expr_sum(&e, v, err)) {
-        return false;
-    }
-    skip(&e);
-    return !*e.at || error_set(err, EMU_ERROR_INVALID, "cannot read '%s'", e.at);
-}
-
 /* --- the format: "/4xg" --- */
 
-static bool parse_format(const char **args, struct format *f, GError **err)
+static bool parse_format(const char *p, struct format *f, GError **err)
 {
-    const char *p = *args;
     char *end;
 
-    *f = (struct format){ 1, 4, 'x' };
-    if (*p != '/') {
-        return true;
-    }
-    p++;
-    if (g_ascii_isdigit(*p)) {
+    *f = (struct format){ 1, 0, 'x' };
+    if (p && g_ascii_isdigit(*p)) {
         f->count = (unsigned)MIN(g_ascii_strtoull(p, &end, 10), (guint64)COUNT_MAX);
         p = end;
     }
-    for (; *p && *p != ' ' && *p != '\t'; p++) {
+    for (; p && *p; p++) {
         switch (*p) {
         case 'b': f->size = 1; break;
         case 'h': f->size = 2; break;
         case 'w': f->size = 4; break;
-        case 'g': f->size = 8; break;
+        case 'g': case 'L': f->size = 8; break;
         case 'x': case 'd': case 'u': case 'o': case 'i': case 'c': f->letter = *p; break;
         default:
             return error_set(err, EMU_ERROR_INVALID, "'%c' is no format letter (x d u o c i, b h w g)", *p);
@@ -156,7 +45,6 @@ static bool parse_format(const char **args, struct format *f, GError **err)
     if (f->letter == 'c') {
         f->size = 1;
     }
-    *args = p + strspn(p, " \t");
     return true;
 }
 
@@ -238,44 +126,179 @@ static void show_code(struct cpu *c, bool physical, uint64_t addr, unsigned coun
 }
 
 struct examine {
-    const char *args;
-    bool physical, ok;
+    uint64_t addr;
+    struct format format;
+    bool physical;
     GString *out;
-    GError **err;
 };
 
 /* On the vCPU's thread: its registers and page tables are only consistent there. */
 static void examine(struct cpu *c, void *opaque)
 {
     struct examine *x = opaque;
-    struct format f;
-    uint64_t addr;
 
     if (c->machine->accel && c->machine->accel->pull) {
         c->machine->accel->pull(c);
     }
-    x->ok = parse_format(&x->args, &f, x->err) && parse_address(c, x->args, &addr, x->err);
-    if (x->ok && f.letter == 'i') {
-        show_code(c, x->physical, addr, f.count, x->out);
-    } else if (x->ok) {
-        show_items(c, x->physical, addr, &f, x->out);
+    if (x->format.letter == 'i') {
+        show_code(c, x->physical, x->addr, x->format.count, x->out);
+    } else {
+        show_items(c, x->physical, x->addr, &x->format, x->out);
     }
 }
 
-static bool run_examine(struct machine *m, const char *args, bool physical, GString *out, GError **err)
+static bool run_examine(struct machine *m, const struct command_args *a, bool physical, GString *out, GError **err)
 {
-    struct examine x = { args, physical, false, out, err };
+    struct examine x = { .addr = args_number(a, "addr", 0), .physical = physical, .out = out };
 
-    cpu_run_on(m->cpus[0], examine, &x, false);
-    return x.ok;
+    if (!parse_format(args_string(a, "fmt"), &x.format, err)) {
+        return false;
+    }
+    x.format.size = x.format.size ? x.format.size : 4;
+    cpu_run_on(monitor_cpu(m), examine, &x, false);
+    return true;
 }
 
-bool monitor_x(struct machine *m, const char *args, GString *out, GError **err)
+static bool do_x(struct machine *m, const struct command_args *a, GString *out, GError **err) { return run_examine(m, a, false, out, err); }
+static bool do_xp(struct machine *m, const struct command_args *a, GString *out, GError **err) { return run_examine(m, a, true, out, err); }
+
+static bool do_print(struct machine *m, const struct command_args *a, GString *out, GError **err)
 {
-    return run_examine(m, args, false, out, err);
+    uint64_t v = args_number(a, "val", 0);
+    struct format f;
+
+    (void)m;
+    if (!parse_format(args_string(a, "fmt"), &f, err)) {
+        return false;
+    }
+    switch (f.letter) {
+    case 'o': g_string_append_printf(out, "0%" PRIo64 "\n", v); break;
+    case 'u': g_string_append_printf(out, "%" PRIu64 "\n", v); break;
+    case 'd': g_string_append_printf(out, "%" PRId64 "\n", (int64_t)v); break;
+    case 'c': g_string_append_printf(out, "'%c'\n", v >= ' ' && v < 127 ? (char)v : '.'); break;
+    case 'i': return error_set(err, EMU_ERROR_INVALID, "'i' is no format for a value");
+    default: g_string_append_printf(out, "0x%" PRIx64 "\n", v); break;
+    }
+    return true;
 }
 
-bool monitor_xp(struct machine *m, const char *args, GString *out, GError **err)
+/* --- memory to files --- */
+
+enum { SAVE_PIECE = 65536 };
+
+struct save {
+    FILE *file;
+    uint64_t addr, size;
+    bool physical;
+    GError **err;
+    bool ok;
+};
+
+static void save(struct cpu *c, void *opaque)
 {
-    return run_examine(m, args, true, out, err);
+    struct save *s = opaque;
+    g_autofree uint8_t *buf = g_malloc(SAVE_PIECE);
+
+    while (s->ok && s->size) {
+        size_t want = MIN(s->size, (uint64_t)SAVE_PIECE), n = read_memory(c, s->physical, s->addr, buf, want);
+
+        if (n < want) {
+            s->ok = error_set(s->err, EMU_ERROR_INVALID, "Invalid addr 0x%016" PRIx64 "/size %" PRIu64 " specified", s->addr, s->size);
+        } else if (fwrite(buf, 1, n, s->file) != n) {
+            s->ok = error_set(s->err, EMU_ERROR_HOST, "writing memory to the file: %s", g_strerror(errno));
+        }
+        s->addr += n;
+        s->size -= n;
+    }
 }
+
+static bool run_save(struct machine *m, const struct command_args *a, bool physical, GError **err)
+{
+    const char *path = args_string(a, "filename");
+    struct save s = { fopen(path, "wbe"), args_number(a, "val", 0), args_number(a, "size", 0), physical, err, true };
+
+    if (!s.file) {
+        return error_set(err, EMU_ERROR_HOST, "Could not open '%s': %s", path, g_strerror(errno));
+    }
+    cpu_run_on(monitor_cpu(m), save, &s, false);
+    if (fclose(s.file) && s.ok) {
+        s.ok = error_set(err, EMU_ERROR_HOST, "writing '%s': %s", path, g_strerror(errno));
+    }
+    return s.ok;
+}
+
+static bool do_memsave(struct machine *m, const struct command_args *a, GString *out, GError **err)
+{
+    (void)out;
+    return run_save(m, a, false, err);
+}
+
+static bool do_pmemsave(struct machine *m, const struct command_args *a, GString *out, GError **err)
+{
+    (void)out;
+    return run_save(m, a, true, err);
+}
+
+/* --- addresses --- */
+
+static bool do_gva2gpa(struct machine *m, const struct command_args *a, GString *out, GError **err)
+{
+    struct cpu *c = monitor_cpu(m);
+    uint64_t va = args_number(a, "addr", 0), pa;
+
+    (void)err;
+    if (c->ops->debug_translate && c->ops->debug_translate(c, va, &pa)) {
+        g_string_append_printf(out, "gpa: %#" PRIx64 "\n", pa);
+    } else {
+        g_string_append(out, "Unmapped\n");
+    }
+    return true;
+}
+
+/* --- ports --- */
+
+static bool do_in(struct machine *m, const struct command_args *a, GString *out, GError **err)
+{
+    uint64_t port = args_number(a, "addr", 0) & 0xffff, v = 0;
+    struct format f;
+
+    if (!parse_format(args_string(a, "fmt"), &f, err)) {
+        return false;
+    }
+    f.size = MIN(f.size ? f.size : 4, 4u);
+    as_read(&m->io, port, f.size, &v);
+    g_string_append_printf(out, "port%c[0x%04x] = 0x%0*" PRIx64 "\n", f.size == 1 ? 'b' : f.size == 2 ? 'w' : 'l', (unsigned)port, (int)f.size * 2,
+                           v & (0xffffffffu >> (32 - 8 * f.size)));
+    return true;
+}
+
+static bool do_out(struct machine *m, const struct command_args *a, GString *out, GError **err)
+{
+    struct format f;
+
+    (void)out;
+    if (!parse_format(args_string(a, "fmt"), &f, err)) {
+        return false;
+    }
+    as_write(&m->io, args_number(a, "addr", 0) & 0xffff, MIN(f.size ? f.size : 4, 4u), args_number(a, "val", 0));
+    return true;
+}
+
+static const struct command_arg fmt_addr[] = { { "fmt", ARG_FORMAT, .optional = true }, { "addr", ARG_NUMBER }, { 0 } };
+static const struct command_arg fmt_val[] = { { "fmt", ARG_FORMAT, .optional = true }, { "val", ARG_NUMBER }, { 0 } };
+static const struct command_arg fmt_addr_val[] = { { "fmt", ARG_FORMAT, .optional = true }, { "addr", ARG_NUMBER }, { "val", ARG_NUMBER }, { 0 } };
+static const struct command_arg addr_only[] = { { "addr", ARG_NUMBER }, { 0 } };
+static const struct command_arg save_args[] = { { "val", ARG_NUMBER }, { "size", ARG_NUMBER }, { "filename", ARG_STRING, false, COMPLETE_FILE }, { 0 } };
+
+const struct command memory_commands[] = {
+    { "gva2gpa", NULL, "addr", "print the guest physical address corresponding to a guest virtual address", .arg = addr_only, .exec = do_gva2gpa },
+    { "i", NULL, "/fmt addr", "I/O port read", .arg = fmt_addr, .exec = do_in },
+    { "memsave", NULL, "addr size file", "save to disk virtual memory dump starting at 'addr' of size 'size'", .arg = save_args, .exec = do_memsave },
+    { "o", NULL, "/fmt addr value", "I/O port write", .arg = fmt_addr_val, .exec = do_out },
+    { "pmemsave", NULL, "addr size file", "save to disk physical memory dump starting at 'addr' of size 'size'", .arg = save_args,
+      .exec = do_pmemsave },
+    { "print", "p", "/fmt expr", "print expression value (use $reg for CPU register access)", .arg = fmt_val, .exec = do_print },
+    { "x", NULL, "/fmt addr", "virtual memory dump starting at 'addr'", .arg = fmt_addr, .exec = do_x },
+    { "xp", NULL, "/fmt addr", "physical memory dump starting at 'addr'", .arg = fmt_addr, .exec = do_xp },
+    { 0 },
+};

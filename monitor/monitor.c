@@ -1,5 +1,5 @@
 /*
- * The human monitor's conversation: prompt, line editing, history, finding the command. See monitor/monitor.h.
+ * The human monitor's conversation: prompt, finding the command, its arguments. See monitor/monitor.h; editing is in line.c, completion in complete.c.
  */
 #include "monitor/monitor.h"
 
@@ -7,38 +7,38 @@
 
 #include "base/error.h"
 #include "chardev/chardev.h"
+#include "core/accel.h"
 #include "core/machine.h"
+#include "monitor/line.h"
+#include "monitor/monitor_priv.h"
 
 #define PROMPT "(qemu) "
 
-enum { LINE_MAX_LEN = 4096, HISTORY = 64, OUTPUT_MAX = 16 << 20 };
+enum { OUTPUT_MAX = 16 << 20 };
 
 struct monitor {
     struct machine *machine;
     struct chardev *chardev;
     const struct command *const *tables;
-    GString *line;
+    struct line *line;
     GString *out;             /* what the host has not taken yet */
-    GPtrArray *history;       /* char *, oldest first */
-    unsigned history_at;      /* == history->len: the line being typed */
-    char *typed;              /* that line, while history is shown */
-    unsigned escape;          /* 1 after ESC, 2 after ESC [ */
-    bool greeted, after_cr;
+    bool greeted;
 };
 
 /* --- output --- */
 
-static void flush(void *opaque)
+static void flush(struct monitor *mon)
 {
-    struct monitor *mon = opaque;
-    size_t n = chardev_write(mon->chardev, mon->out->str, mon->out->len);
+    size_t n = mon->out->len ? chardev_write(mon->chardev, mon->out->str, mon->out->len) : 0;
 
     g_string_erase(mon->out, 0, (gssize)n);
 }
 
-/* Lines end in CR LF: the other side is a terminal in raw mode. */
-static void say(struct monitor *mon, const char *text)
+/* Lines end in CR LF: the other side is a terminal in raw mode. Goes out with the next flush(). */
+static void say(void *opaque, const char *text)
 {
+    struct monitor *mon = opaque;
+
     for (; *text; text++) {
         if (*text == '\n') {
             g_string_append_c(mon->out, '\r');
@@ -48,12 +48,11 @@ static void say(struct monitor *mon, const char *text)
     if (mon->out->len > OUTPUT_MAX) {
         g_string_truncate(mon->out, OUTPUT_MAX);
     }
-    flush(mon);
 }
 
 /* --- finding and running --- */
 
-static const struct command *table_find(const struct command *t, const char *name)
+const struct command *command_find(const struct command *t, const char *name)
 {
     for (; t && t->name; t++) {
         if (!strcmp(t->name, name) || (t->alias && !strcmp(t->alias, name))) {
@@ -78,6 +77,7 @@ static void help_line(GString *out, const char *before, const struct command *c)
 
 static void help(const struct command *const *tables, const char *about, GString *out)
 {
+    const struct command *const *first = tables;
     bool found = false;
 
     for (; *tables; tables++) {
@@ -85,8 +85,15 @@ static void help(const struct command *const *tables, const char *about, GString
             if (*about && strcmp(c->name, about) && g_strcmp0(c->alias, about)) {
                 continue;
             }
+            /* Several tables have a part of "info". */
+            bool said = false;
+            for (const struct command *const *t = first; t != tables && c->sub; t++) {
+                said = said || command_find(*t, c->name);
+            }
             found = true;
-            help_line(out, "", c);
+            if (!said) {
+                help_line(out, "", c);
+            }
             for (const struct command *s = *about ? c->sub : NULL; s && s->name; s++) {
                 char *before = g_strdup_printf("%s ", c->name);
 
@@ -98,6 +105,39 @@ static void help(const struct command *const *tables, const char *about, GString
     if (!found) {
         g_string_append_printf(out, "unknown command: '%s'\n", about);
     }
+}
+
+struct typed {
+    const struct command *command;
+    const char *text;
+    struct command_args *args;
+    GError **err;
+};
+
+/* Expressions name registers, which are only consistent on the vCPU's thread. */
+static void parse_there(struct cpu *c, void *opaque)
+{
+    struct typed *t = opaque;
+
+    if (c->machine->accel && c->machine->accel->pull) {
+        c->machine->accel->pull(c);
+    }
+    t->args = args_parse(t->command->arg, t->text, c, t->err);
+}
+
+static bool run_typed(struct machine *m, const struct command *c, const char *text, GString *out, GError **err)
+{
+    struct typed t = { c, text, NULL, err };
+    bool ok;
+
+    if (strchr(text, '$') && m->n_cpus) {
+        cpu_run_on(monitor_cpu(m), parse_there, &t, false);
+    } else {
+        t.args = args_parse(c->arg, text, m->n_cpus ? monitor_cpu(m) : NULL, err);
+    }
+    ok = t.args && c->exec(m, t.args, out, err);
+    args_free(t.args);
+    return ok;
 }
 
 static void run(struct machine *m, const struct command *c, const char *path, const char *args, GString *out)
@@ -118,7 +158,7 @@ static void run(struct machine *m, const struct command *c, const char *path, co
             return;
         }
         word = g_strndup(args, len);
-        s = table_find(c->sub, word);
+        s = command_find(c->sub, word);
         if (s) {
             run(m, s, path, args + len + strspn(args + len, " \t"), out);
         } else {
@@ -135,8 +175,8 @@ static void run(struct machine *m, const struct command *c, const char *path, co
         return;
     }
     if (*args && !*c->args) {
-        g_string_append_printf(out, "%s: takes no arguments\n", c->name);
-    } else if (!c->run(m, args, out, &err)) {
+        g_string_append_printf(out, "%s: extraneous characters at the end of line\n", c->name);
+    } else if (c->exec ? !run_typed(m, c, args, out, &err) : !c->run(m, args, out, &err)) {
         g_string_append_printf(out, "Error: %s\n", err ? err->message : "the command failed");
         g_clear_error(&err);
     }
@@ -153,9 +193,9 @@ static const struct command *find_command(const struct command *const *tables, c
     char *subject = g_strndup(args, strcspn(args, " \t"));
 
     for (unsigned i = 0; tables[i]; i++) {
-        const struct command *c = table_find(tables[i], word);
+        const struct command *c = command_find(tables[i], word);
 
-        if (c && c->sub && *subject && table_find(c->sub, subject)) {
+        if (c && c->sub && *subject && command_find(c->sub, subject)) {
             first = c;
             break;
         }
@@ -208,166 +248,28 @@ done:
     g_free(text);
 }
 
-/* --- editing --- */
-
-static void redraw(struct monitor *mon)
-{
-    say(mon, "\r\033[K" PROMPT);
-    say(mon, mon->line->str);
-}
-
-static void history_add(struct monitor *mon)
-{
-    const char *last = mon->history->len ? g_ptr_array_index(mon->history, mon->history->len - 1) : "";
-
-    if (mon->line->len && strcmp(last, mon->line->str)) {
-        if (mon->history->len == HISTORY) {
-            g_ptr_array_remove_index(mon->history, 0);
-        }
-        g_ptr_array_add(mon->history, g_strdup(mon->line->str));
-    }
-    mon->history_at = mon->history->len;
-}
-
-static void history_go(struct monitor *mon, int step)
-{
-    unsigned to = mon->history_at + (unsigned)step;
-
-    if (to > mon->history->len) {       /* also below 0 */
-        return;
-    }
-    if (mon->history_at == mon->history->len) {
-        g_free(mon->typed);
-        mon->typed = g_strdup(mon->line->str);
-    }
-    mon->history_at = to;
-    g_string_assign(mon->line, to == mon->history->len ? mon->typed : g_ptr_array_index(mon->history, to));
-    redraw(mon);
-}
-
-static void enter(struct monitor *mon)
-{
-    GString *out = g_string_new(NULL);
-    char *line;
-
-    say(mon, "\n");
-    history_add(mon);
-    line = g_strdup(mon->line->str);
-    g_string_truncate(mon->line, 0);
-    monitor_execute(mon->machine, mon->tables, line, out);
-    say(mon, out->str);
-    say(mon, PROMPT);
-    g_free(line);
-    g_string_free(out, TRUE);
-}
-
-static void erase(struct monitor *mon, gsize n)
-{
-    for (; n && mon->line->len; n--) {
-        g_string_truncate(mon->line, mon->line->len - 1);
-        say(mon, "\b \b");
-    }
-}
-
-static gsize last_word(const struct monitor *mon)
-{
-    gsize n = mon->line->len;
-
-    while (n && mon->line->str[n - 1] == ' ') {
-        n--;
-    }
-    while (n && mon->line->str[n - 1] != ' ') {
-        n--;
-    }
-    return mon->line->len - n;
-}
-
-/* The word being typed, when only one command begins with it. */
-static void complete(struct monitor *mon)
-{
-    const struct command *found = NULL;
-    unsigned n = 0;
-
-    if (!mon->line->len || strchr(mon->line->str, ' ')) {
-        return;
-    }
-    for (unsigned i = 0; mon->tables[i]; i++) {
-        for (const struct command *c = mon->tables[i]; c->name; c++) {
-            if (g_str_has_prefix(c->name, mon->line->str)) {
-                found = c;
-                n++;
-            }
-        }
-    }
-    if (n == 1) {
-        say(mon, found->name + mon->line->len);
-        say(mon, " ");
-        g_string_assign(mon->line, found->name);
-        g_string_append_c(mon->line, ' ');
-    }
-}
-
-static void key(struct monitor *mon, uint8_t k)
-{
-    char echo[2] = { (char)k, 0 };
-
-    if (mon->escape) {
-        bool arrow = mon->escape == 2;
-
-        mon->escape = mon->escape == 1 && (k == '[' || k == 'O') ? 2 : 0;
-        if (arrow && (k == 'A' || k == 'B')) {
-            history_go(mon, k == 'A' ? -1 : 1);
-        } else if (arrow && (g_ascii_isdigit(k) || k == ';')) {
-            mon->escape = 2;            /* a longer sequence: swallow it */
-        }
-        return;
-    }
-    switch (k) {
-    case '\n':
-        if (mon->after_cr) {
-            break;
-        }
-        /* fall through */
-    case '\r':
-        enter(mon);
-        break;
-    case 8:
-    case 127:
-        erase(mon, 1);
-        break;
-    case 'C' - 64:
-    case 'U' - 64:
-        erase(mon, mon->line->len);
-        break;
-    case 'W' - 64:
-        erase(mon, last_word(mon));
-        break;
-    case 'L' - 64:
-        redraw(mon);
-        break;
-    case 'P' - 64:
-        history_go(mon, -1);
-        break;
-    case 'N' - 64:
-        history_go(mon, 1);
-        break;
-    case '\t':
-        complete(mon);
-        break;
-    case 27:
-        mon->escape = 1;
-        break;
-    default:
-        if (k >= ' ' && mon->line->len < LINE_MAX_LEN) {
-            g_string_append_c(mon->line, (gchar)k);
-            say(mon, echo);
-        }
-        break;
-    }
-    mon->after_cr = k == '\r';
-}
-
 /* --- the stream's side --- */
+
+static void enter(void *opaque, const char *text)
+{
+    struct monitor *mon = opaque;
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    if (!strcmp(text, "info history")) {
+        line_history(mon->line, out);
+    } else {
+        monitor_execute(mon->machine, mon->tables, text, out);
+    }
+    say(mon, out->str);
+    line_prompt(mon->line);
+}
+
+static GPtrArray *complete(void *opaque, const char *text)
+{
+    struct monitor *mon = opaque;
+
+    return monitor_complete(mon->machine, mon->tables, text);
+}
 
 static size_t can_take(void *opaque)
 {
@@ -378,9 +280,12 @@ static size_t can_take(void *opaque)
 
 static void take(void *opaque, const uint8_t *buf, size_t len)
 {
+    struct monitor *mon = opaque;
+
     for (size_t i = 0; i < len; i++) {
-        key(opaque, buf[i]);
+        line_key(mon->line, buf[i]);
     }
+    flush(mon);
 }
 
 static void event(void *opaque, enum chardev_event e)
@@ -388,14 +293,14 @@ static void event(void *opaque, enum chardev_event e)
     struct monitor *mon = opaque;
 
     if (e == CHARDEV_CLOSED) {
-        g_string_truncate(mon->line, 0);
+        line_clear(mon->line);
         g_string_truncate(mon->out, 0);
         mon->greeted = false;
     } else if (e == CHARDEV_OPENED) {
-        say(mon, mon->greeted ? "\n" : "QEMU 7.2.0 monitor (emu) - type 'help' for more information\n");
+        say(mon, mon->greeted ? "\n" : "QEMU 7.2.0 monitor - type 'help' for more information\n");
         mon->greeted = true;
-        say(mon, PROMPT);
-        say(mon, mon->line->str);
+        line_prompt(mon->line);
+        flush(mon);
     }
 }
 
@@ -410,15 +315,14 @@ static void writable(void *opaque)
 struct monitor *monitor_new(struct machine *m, struct chardev *c, const struct command *const *tables)
 {
     struct monitor *mon = g_new0(struct monitor, 1);
-    struct chardev_port port = { .can_take = can_take, .take = take, .event = event, .writable = writable, .opaque = mon };
+    struct line_ops ops = { say, enter, complete, mon };
 
     mon->machine = m;
     mon->chardev = c;
     mon->tables = tables;
-    mon->line = g_string_new(NULL);
+    mon->line = line_new(&ops, PROMPT);
     mon->out = g_string_new(NULL);
-    mon->history = g_ptr_array_new_with_free_func(g_free);
-    chardev_attach(c, &port);
+    chardev_attach(c, &(struct chardev_port){ .can_take = can_take, .take = take, .event = event, .writable = writable, .opaque = mon });
     return mon;
 }
 
@@ -426,10 +330,8 @@ void monitor_free(struct monitor *mon)
 {
     if (mon) {
         chardev_attach(mon->chardev, NULL);
-        g_string_free(mon->line, TRUE);
+        line_free(mon->line);
         g_string_free(mon->out, TRUE);
-        g_ptr_array_free(mon->history, TRUE);
-        g_free(mon->typed);
         g_free(mon);
     }
 }

@@ -18,7 +18,7 @@ void monitor_free(struct monitor *mon);
 /* Runs one line; output (and the error's text) is appended to out. Machine lock. */
 void monitor_execute(struct machine *m, const struct command *const *tables, const char *line, GString *out);
 
-/* The commands that need nothing but core/ and disas/. */
-extern const struct command monitor_commands[];
+/* The commands of this room: they need nothing but core/, chardev/ and disas/. */
+extern const struct command monitor_commands[], memory_commands[], object_commands[];
 
 #endif

@@ -221,6 +221,27 @@ static uint64_t x86_pc(struct cpu *c)
     return x86_of(c)->s.env.pc;
 }
 
+/* As regs.def names them, in any case; eflags, segments' selectors. */
+static bool x86_reg(struct cpu *c, const char *name, uint64_t *value)
+{
+    const struct x86_state *s = &x86_of(c)->s;
+
+    if (!g_ascii_strcasecmp(name, "eflags") || !g_ascii_strcasecmp(name, "rflags")) {
+        *value = x86_eflags(s);
+        return true;
+    }
+    for (unsigned i = 0; i < sizeof(regs) / sizeof(regs[0]); i++) {
+        /* $eax is the low half of rax. */
+        bool low = g_ascii_tolower(name[0]) == 'e' && regs[i].name[0] == 'r' && !g_ascii_strcasecmp(name + 1, regs[i].name + 1);
+
+        if (low || !g_ascii_strcasecmp(name, regs[i].name)) {
+            *value = low ? (uint32_t)reg_get(s, &regs[i]) : reg_get(s, &regs[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool x86_debug_translate(struct cpu *c, uint64_t va, uint64_t *pa)
 {
     struct mmu_result r;
@@ -329,6 +350,8 @@ const struct cpu_ops x86_cpu_ops = {
     .raise = x86_raise_pending,
     .pc = x86_pc,
     .dump = x86_dump,
+    .reg = x86_reg,
+    .dump_map = x86_dump_map,
     .debug_translate = x86_debug_translate,
     .disas_mode = x86_disas_mode,
 };

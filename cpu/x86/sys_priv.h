@@ -184,6 +184,8 @@ static inline void x86_need_aligned(struct x86_state *s, uint64_t va, uint64_t m
 }
 
 /* mmu_gpr.c */
+/* info.c: page tables for people; on the vCPU's thread. */
+void x86_dump_map(struct cpu *c, bool entries, GString *out);
 bool x86_walk(struct cpu *c, uint64_t va, enum mem_access access, unsigned regime, bool commit, struct mmu_result *res,
               struct mmu_fault *fault);
 void x86_set_pkru(struct x86_state *s, uint32_t v);
