@@ -269,6 +269,7 @@ void kvm_x86_pull(struct hw_cpu *h)
             place_put(s, p, x.xcrs[0].value);
         }
     }
+    s->cr0 = sr.cr0;                     /* not a plain row of regs.def: its reset value depends */
     for (unsigned i = 0; i < 6; i++) {
         seg_from(&s->seg[i], seg_at(&sr, i));
     }
