@@ -44,7 +44,6 @@ struct machine_spec {
     const char *boot_order, *boot_once;       /* drive letters; NULL: the board's default; once: for the first boot */
     bool boot_menu, boot_strict, boot_floppy_check;
     int boot_splash_time, boot_reboot_timeout;   /* ms; < 0: not said */
-    const char *boot_splash;
     bool acpi, hpet, graphics, smm;
     int64_t rtc_offset_ns;          /* added to the host clock; -rtc base= */
     bool rtc_localtime;
@@ -52,8 +51,6 @@ struct machine_spec {
 };
 
 enum watchdog_action { WATCHDOG_RESET, WATCHDOG_SHUTDOWN, WATCHDOG_POWEROFF, WATCHDOG_PAUSE, WATCHDOG_DEBUG, WATCHDOG_NONE, WATCHDOG_NMI };
-
-enum panic_action { PANIC_SHUTDOWN, PANIC_PAUSE, PANIC_EXIT_FAILURE, PANIC_NONE };
 
 enum run_state { RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN, RUN_GUEST_PANIC };
 
@@ -101,7 +98,6 @@ struct machine {
     enum run_state state;
     bool no_reboot, no_shutdown;
     enum watchdog_action watchdog_action;
-    enum panic_action panic_action;
     int exit_status;
 };
 

@@ -268,7 +268,7 @@ static const struct option_row rows[] = {
     { "bios", NULL, "FILE", "firmware to start (default: SeaBIOS where no kernel is given)", KEEP(firmware) },
     { "L", NULL, "FOLDER", "where to look for firmware and option ROMs first; 'help' lists the folders built in", CALL(take_data_dir) },
     { "boot", NULL, "[order=]LETTERS[,once=LETTERS][,menu=on][,strict=on]...",
-      "what firmware tries: a floppy, c disk, d CD, n network; also splash=FILE, splash-time=MS, reboot-timeout=MS", CALL(take_boot) },
+      "what firmware tries: a floppy, c disk, d CD, n network; also splash-time=MS, reboot-timeout=MS", CALL(take_boot) },
     { "fw_cfg", NULL, "[name=]NAME,file=FILE|string=TEXT", "a file for firmware and guest to read", LIST(fw_cfg) },
     { "smbios", NULL, "type=N,key=value...|file=FILE", "values of SMBIOS structures 0, 1, 2, 3, 4, 11, 17", LIST(smbios) },
     { "acpitable", NULL, "file=FILE|data=FILE[,sig=][,rev=][,oem_id=]...", "an ACPI table of your own", LIST(acpi_tables) },

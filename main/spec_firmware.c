@@ -25,6 +25,10 @@ bool boot_options_merge(struct options **into, const char *text, GError **err)
     if (!o) {
         return false;
     }
+    if (options_has(o, "splash")) {
+        options_free(o);
+        return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: splash= (splash-time= is)");
+    }
     for (unsigned i = 0; i < 2; i++) {
         const char *v = options_string(o, i ? "once" : "order", "");
 
@@ -60,6 +64,10 @@ bool action_options_merge(struct options **into, const char *text, GError **err)
     if (!o) {
         return false;
     }
+    if (options_has(o, "panic")) {
+        options_free(o);
+        return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: panic= (no device reports a panic of the guest)");
+    }
     if (*into) {
         options_merge(*into, o);
         options_free(o);
@@ -71,9 +79,7 @@ bool action_options_merge(struct options **into, const char *text, GError **err)
 
 static bool apply_action(const struct config *cfg, struct machine *m, GError **err)
 {
-    static const char *const panics[] = { "shutdown", "pause", "exit-failure", "none", NULL };      /* enum panic_action */
     const char *watchdog = cfg->action ? options_string(cfg->action, "watchdog", cfg->watchdog_action) : cfg->watchdog_action;
-    const char *panic = cfg->action ? options_string(cfg->action, "panic", "shutdown") : "shutdown";
 
     if (cfg->action) {
         m->no_reboot = m->no_reboot || !strcmp(options_string(cfg->action, "reboot", ""), "shutdown");
@@ -84,9 +90,6 @@ static bool apply_action(const struct config *cfg, struct machine *m, GError **e
     }
     for (unsigned i = 0; watchdog && watchdog_names[i]; i++) {
         m->watchdog_action = strcmp(watchdog, watchdog_names[i]) ? m->watchdog_action : (enum watchdog_action)i;
-    }
-    for (unsigned i = 0; panics[i]; i++) {
-        m->panic_action = strcmp(panic, panics[i]) ? m->panic_action : (enum panic_action)i;
     }
     return true;
 }
@@ -165,7 +168,6 @@ bool spec_firmware(const struct config *cfg, struct machine_spec *spec, GError *
         spec->boot_once = options_string(b, "once", NULL);
         spec->boot_menu = options_bool(b, "menu", false);
         spec->boot_strict = options_bool(b, "strict", false);
-        spec->boot_splash = options_string(b, "splash", NULL);
         spec->boot_splash_time = options_has(b, "splash-time") ? (int)options_uint(b, "splash-time", 0) : -1;
         spec->boot_reboot_timeout = atoi(options_string(b, "reboot-timeout", "-1"));
     }

@@ -114,24 +114,33 @@ static uint8_t boot_nibble(char c)
     return c == 'a' ? 1 : c == 'c' ? 2 : c == 'd' ? 3 : c == 'n' ? 4 : 0;
 }
 
-static void fill_cmos(struct pc *pc)
+/* Three drives to try, as drive letters, in two bytes of CMOS. */
+static void set_boot_order(struct pc *pc, const char *order)
 {
-    struct machine *m = pc->dev.machine;
     struct mc146818 *rtc = (struct mc146818 *)pc->row[PC_RTC];
-    const char *order = m->spec.boot_once ? m->spec.boot_once : m->spec.boot_order ? m->spec.boot_order : "cad";
-    uint64_t ext = MIN((pc->boot.low_end - MIB) / KIB, 0xffff);
-    uint64_t above16 = pc->boot.low_end > 16 * MIB ? MIN((pc->boot.low_end - 16 * MIB) / (64 * KIB), 0xffff) : 0;
-    uint64_t high = m->main_ram->size > pc->boot.low_end ? (m->main_ram->size - pc->boot.low_end) / (64 * KIB) : 0;
     uint8_t boot[3] = { 0 };
     for (unsigned i = 0; i < 3 && order[i]; i++) {
         boot[i] = boot_nibble(order[i]);
     }
+    mc146818_set(rtc, 0x38, boot[2] << 4 | (pc->dev.machine->spec.boot_floppy_check ? 0 : 1));
+    mc146818_set(rtc, 0x3d, boot[1] << 4 | boot[0]);
+}
+
+static const char *usual_order(const struct machine *m) { return m->spec.boot_order ? m->spec.boot_order : "cad"; }
+
+static void fill_cmos(struct pc *pc)
+{
+    struct machine *m = pc->dev.machine;
+    struct mc146818 *rtc = (struct mc146818 *)pc->row[PC_RTC];
+    uint64_t ext = MIN((pc->boot.low_end - MIB) / KIB, 0xffff);
+    uint64_t above16 = pc->boot.low_end > 16 * MIB ? MIN((pc->boot.low_end - 16 * MIB) / (64 * KIB), 0xffff) : 0;
+    uint64_t high = m->main_ram->size > pc->boot.low_end ? (m->main_ram->size - pc->boot.low_end) / (64 * KIB) : 0;
     const struct {
         uint8_t at, bytes;
         uint64_t value;
     } rows[] = {
         { 0x15, 2, 640 }, { 0x17, 2, ext }, { 0x30, 2, ext }, { 0x34, 2, above16 }, { 0x5b, 3, high },
-        { 0x38, 1, boot[2] << 4 | (m->spec.boot_floppy_check ? 0 : 1) }, { 0x3d, 1, boot[1] << 4 | boot[0] }, { 0x5f, 1, m->spec.cpus - 1 },
+        { 0x5f, 1, m->spec.cpus - 1 },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
         for (unsigned k = 0; k < rows[i].bytes; k++) {
@@ -399,7 +408,11 @@ static bool load_kernel(struct pc *pc, GError **err)
 bool pc_firmware_finish(struct pc *pc, GError **err)
 {
     struct machine *m = pc->dev.machine;
+    if (pc->firmware && m->spec.kernel) {
+        return error_set(err, EMU_ERROR_NOT_SUPPORTED, "not supported: -kernel through firmware; without -bios and flash the kernel starts by itself");
+    }
     fill_cmos(pc);
+    set_boot_order(pc, m->spec.boot_once ? m->spec.boot_once : usual_order(m));
     if (!smbios_make(m, m->spec.smbios, &pc->smbios, err) || !read_acpitables(pc, err) || !fill_fw_cfg(pc, err)) {
         return false;
     }
@@ -409,6 +422,10 @@ bool pc_firmware_finish(struct pc *pc, GError **err)
 void pc_firmware_reset(struct pc *pc)
 {
     struct machine *m = pc->dev.machine;
+    /* -boot once= is for the power-on; the resets before the machine runs belong to it. */
+    if (m->spec.boot_once && m->state != RUN_PRELAUNCH) {
+        set_boot_order(pc, usual_order(m));
+    }
     if (!pc->image) {
         return;
     }
