@@ -3,6 +3,8 @@
  *
  * Order: prefixes, opcode map, (peek at ModRM) row, memory operand, operands and immediates, LOCK check.
  * Spec: Intel SDM vol. 2 sections 2.1-2.3, appendix A; AMD APM vol. 3 chapter 1.
+ *
+ * quick() is a little over 100 lines: it decodes usual instructions with everything in locals, and cut in two it would pass them all.
  */
 #include "cpu/x86/decode.h"
 

@@ -109,7 +109,7 @@ static inline void fl_copy(struct fldesc *d, const struct fldesc *s)
 {
     d->n = s->n;
     d->cc = s->cc;
-    d->lazy = s->lazy;
+    d->lazy = s->n && s->lazy;      /* an empty one is not initialised */
     for (unsigned k = 0; k < s->n; k++)
         d->x[k] = s->x[k];
     if (s->n && s->lazy) {
