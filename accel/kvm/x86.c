@@ -139,8 +139,9 @@ static void xsave_to(const struct x86_state *s, uint8_t *area)
 
 /* --- MSRs --- */
 
+/* struct kvm_msrs with its array. */
 struct msr_list {
-    struct kvm_msrs head;
+    uint32_t n, pad;
     struct kvm_msr_entry e[G_N_ELEMENTS(places) + 64];
 };
 
@@ -154,13 +155,15 @@ static bool msr_kept(const struct kvm_accel *k, uint32_t n)
     return false;
 }
 
+_Static_assert(__builtin_offsetof(struct msr_list, e) == sizeof(struct kvm_msrs), "as the kernel reads it");
+
 /* Fills in those of regs.def that this KVM has; with values when s is given. */
 static void msrs_list(const struct kvm_accel *k, const struct x86_state *s, struct msr_list *l)
 {
-    l->head = (struct kvm_msrs){ 0 };
+    l->n = l->pad = 0;
     for (unsigned i = 0; i < G_N_ELEMENTS(places); i++) {
         if (places[i].where == W_MSR && msr_kept(k, places[i].n)) {
-            l->e[l->head.nmsrs++] = (struct kvm_msr_entry){ .index = places[i].n, .data = s ? place_get(s, &places[i]) : 0 };
+            l->e[l->n++] = (struct kvm_msr_entry){ .index = places[i].n, .data = s ? place_get(s, &places[i]) : 0 };
         }
     }
 }
@@ -194,18 +197,18 @@ static void msrs_push(struct hw_cpu *h)
     unsigned at = 0;
 
     msrs_list(h->k, state_of(h), &l);
-    while (at < l.head.nmsrs) {
-        struct msr_list rest = { .head.nmsrs = l.head.nmsrs - at };
+    while (at < l.n) {
+        struct msr_list rest = { .n = l.n - at };
         int n;
 
-        memcpy(rest.e, l.e + at, rest.head.nmsrs * sizeof(l.e[0]));
+        memcpy(rest.e, l.e + at, rest.n * sizeof(l.e[0]));
         n = kvm_ioctl(h->fd, KVM_SET_MSRS, &rest);
         if (n < 0) {
             log_printf(LOG_UNIMP, "kvm: KVM_SET_MSRS: %s\n", g_strerror(errno));
             return;
         }
         at += (unsigned)n;
-        if (at < l.head.nmsrs) {
+        if (at < l.n) {
             log_printf(LOG_UNIMP, "kvm: MSR 0x%x = 0x%" PRIx64 " is refused\n", l.e[at].index, (uint64_t)l.e[at].data);
             at++;
         }
